@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What control/ may ask of the data plane.
+ *
+ * Every function here is called from the control thread (one thread, the one that called dp_start),
+ * may block for milliseconds (device set-up, a transaction of the tables thread, a grace period),
+ * and never stops a worker. Functions that take a struct dp_error return 0, or a negative errno with
+ * the error filled in; then nothing was changed. Specs are copied. */
+#ifndef PODRAIL_DATAPLANE_H
+#define PODRAIL_DATAPLANE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <podrail/addr.h>
+#include <podrail/drop_reasons.h>
+#include <podrail/limits.h>
+#include <podrail/protocol.h>
+#include <podrail/stages.h>
+
+/* code: a pr_error_code; field: the member of the request at fault, or empty. */
+struct dp_error {
+	int code;
+	char field[64];
+	char message[256];
+};
+
+#define DP_INDEX_ANY UINT16_MAX
+
+enum dp_idle {
+	DP_IDLE_POLL,
+	DP_IDLE_SLEEP,
+};
+
+/* What a configuration may set. All memory is taken by dp_start. */
+struct dp_config {
+	unsigned n_workers;
+	int worker_cpu[PR_WORKERS_MAX]; /* may repeat (tests): workers then share a CPU */
+	int control_cpu;
+	enum dp_idle idle;
+	unsigned memory_mib; /* hugepage memory; 0: just what the limits below need */
+	bool no_huge; /* ordinary pages (tests only: slow, and no vhost-user mbuf sharing needed) */
+	unsigned mbufs; /* 0: default */
+	unsigned max_routes; /* prefixes of all networks together */
+	unsigned max_fib_nodes; /* 1 KiB each */
+	unsigned max_fdb; /* MAC addresses */
+	unsigned max_neighbours;
+	char run_dir[256]; /* unique per instance: names the DPDK instance too */
+	void (*log)(int priority, const char *message); /* syslog priorities; any thread */
+};
+
+/* Bytes of hugepage memory that this configuration needs. Pure; any thread. */
+uint64_t dp_memory_needed(const struct dp_config *config);
+
+/* Starts EAL, tables, tables thread and workers. error tells in one sentence what is missing and
+ * what to do (hugepages, CPUs not in the cpuset). */
+int dp_start(const struct dp_config *config, struct dp_error *error);
+
+/* Removes all ports, joins all threads, frees everything. */
+void dp_stop(void);
+
+/* ---- networks ---- */
+struct dp_network_spec {
+	char name[PR_NAME_MAX + 1];
+	uint16_t index; /* DP_INDEX_ANY, or the index of an earlier life */
+	bool routed;
+	uint16_t mtu;
+	struct pr_mac gateway_mac;
+	uint32_t mac_ageing; /* seconds, 0: never; bridged */
+	uint32_t mac_limit; /* learned addresses, 0: the table's size; bridged */
+	bool proxy_arp; /* routed */
+	uint8_t n_subnets, n_gateways; /* routed */
+	struct pr_prefix subnets[PR_SUBNETS_MAX]; /* host bits clear */
+	struct pr_ip gateways[PR_GATEWAYS_MAX]; /* IPv4 addresses that answer */
+};
+
+/* index: filled with the network's index. -ENOSPC, -EEXIST (name or wanted index taken). */
+int dp_network_add(
+	const struct dp_network_spec *spec, uint16_t *index, struct dp_error *error);
+/* -EBUSY while it has ports. Its routes and neighbours go with it. */
+int dp_network_del(uint16_t index, struct dp_error *error);
+
+/* ---- ports ---- */
+enum dp_port_kind {
+	DP_PORT_NONE,
+	DP_PORT_VHOST_USER,
+	DP_PORT_ETH,
+};
+
+struct dp_port_spec {
+	char name[PR_NAME_MAX + 1];
+	uint16_t index; /* DP_INDEX_ANY, or the index of an earlier life */
+	enum dp_port_kind kind;
+	uint16_t network;
+	uint16_t mtu;
+	struct pr_mac mac; /* vhost-user: the pod's (required); eth: zero = the device's */
+	struct pr_mac gateway_mac; /* routed: zero = the network's */
+	uint16_t vlan; /* 0 or 1..4094, see docs/protocol.md */
+	bool has_trunk;
+	uint64_t trunk[64]; /* bit v: VLAN v passes tagged */
+	bool isolated;
+	bool trust;
+	uint32_t mac_limit; /* learned addresses, 0: unlimited */
+	uint32_t flood_rate; /* packets a second, 0: unlimited */
+	uint8_t n_addresses, n_allowed_prefixes, n_allowed_macs;
+	struct pr_prefix addresses[PR_ADDRESSES_MAX]; /* host bits kept */
+	struct pr_prefix allowed_prefixes[PR_ALLOWED_MAX];
+	struct pr_mac allowed_macs[PR_ALLOWED_MAX];
+	/* vhost-user */
+	char socket[512]; /* absolute path; may exceed sun_path */
+	bool server; /* podrail creates the socket */
+	int32_t socket_gid; /* server mode: group of the socket, -1: leave */
+	/* both; eth: 0 = as many as there are workers and the device has */
+	uint8_t queues;
+	/* eth */
+	char device[256]; /* PCI address or devargs */
+};
+
+/* Creates the device or socket and publishes the port to the workers. index and mac: filled with
+ * what the port got. Errors: -ENOSPC, -EEXIST (index or VLAN taken), -ENOENT (socket directory
+ * missing, no such device), -ELOOP (a symbolic link in the socket's path), -EADDRINUSE (socket or
+ * address taken by another port). */
+int dp_port_add(const struct dp_port_spec *spec, uint16_t *index, struct pr_mac *mac,
+	struct dp_error *error);
+/* Returns after a grace period: no worker touches the port any more; learned MACs, neighbours and
+ * the routes that lead to it are gone (static routes through it become unreachable and come back
+ * with a port of the same index: control re-adds them). */
+int dp_port_del(uint16_t index, struct dp_error *error);
+
+struct dp_port_state {
+	bool up; /* link up, or guest connected with an enabled queue */
+	bool connected;
+	uint8_t active_queues;
+	uint32_t learned_macs;
+	uint64_t refused_connects;
+	uint64_t connects;
+	struct pr_mac mac;
+	uint8_t queues;
+	char numa; /* node, -1 unknown */
+};
+int dp_port_state(uint16_t index, struct dp_port_state *state);
+
+/* ---- routes ---- */
+enum dp_route_type {
+	DP_ROUTE_VIA,
+	DP_ROUTE_BLACKHOLE,
+	DP_ROUTE_UNREACHABLE,
+	DP_ROUTE_CONNECTED, /* only in answers: a network's subnet */
+	DP_ROUTE_PORT, /* only in answers: a pod's own address */
+	DP_ROUTE_LOCAL, /* only in answers: a gateway address */
+};
+
+struct dp_route {
+	uint16_t network;
+	struct pr_prefix prefix; /* IPv4, host bits clear */
+	enum dp_route_type type;
+	uint16_t port; /* DP_INDEX_ANY: found through gateway */
+	struct pr_ip gateway; /* family 0: none */
+	uint8_t owner; /* control's number for the owner, 0 = static */
+	uint32_t next_hop; /* in answers: index of the next hop */
+};
+
+/* Adds or replaces n routes in one transaction: all or none. failed: index of the route at fault. */
+int dp_route_add(
+	const struct dp_route *routes, size_t n, size_t *failed, struct dp_error *error);
+/* removed: how many of them were there. */
+int dp_route_del(
+	const struct dp_route *routes, size_t n, size_t *removed, struct dp_error *error);
+
+/* Mark and sweep: begin marks all routes of that owner in that network as old, dp_route_add of the
+ * same owner unmarks, commit removes those still marked. A new begin or an abort unmarks all. */
+int dp_route_sync_begin(uint16_t network, uint8_t owner);
+int dp_route_sync_commit(uint16_t network, uint8_t owner, size_t *removed);
+void dp_route_sync_abort(uint16_t network, uint8_t owner);
+
+/* Copies up to n routes of a network behind `after` (NULL: from the first), ordered by address and
+ * length; returns how many. owner -1: all. */
+size_t dp_route_list(uint16_t network, int owner, const struct pr_prefix *after,
+	struct dp_route *routes, size_t n);
+/* How many prefixes the network has. */
+size_t dp_route_count(uint16_t network);
+
+enum dp_neighbour_state {
+	DP_NEIGHBOUR_STATIC,
+	DP_NEIGHBOUR_INCOMPLETE,
+	DP_NEIGHBOUR_REACHABLE,
+	DP_NEIGHBOUR_STALE,
+	DP_NEIGHBOUR_PROBE,
+	DP_NEIGHBOUR_FAILED,
+};
+
+struct dp_route_lookup {
+	struct dp_route route;
+	uint16_t port; /* egress, DP_INDEX_ANY if none */
+	struct pr_ip gateway;
+	bool resolved;
+	struct pr_mac mac;
+};
+/* What the tables would do with a packet to address. -ENOENT: no route. */
+int dp_route_get(uint16_t network, const struct pr_ip *address, struct dp_route_lookup *answer);
+
+/* ---- neighbours and MAC table ---- */
+struct dp_neighbour {
+	uint16_t network, port;
+	struct pr_ip address;
+	struct pr_mac mac;
+	enum dp_neighbour_state state;
+	uint32_t held; /* packets */
+	uint32_t age; /* seconds since confirmed */
+};
+int dp_neighbour_add(const struct dp_neighbour *neighbour, struct dp_error *error);
+/* -ENOENT when there is none. */
+int dp_neighbour_del(uint16_t network, const struct pr_ip *address);
+/* All entries, copied into an array that the caller frees; NULL and *n = 0 when there are none. */
+struct dp_neighbour *dp_neighbour_list(size_t *n);
+
+struct dp_fdb_entry {
+	uint16_t network, vlan, port;
+	struct pr_mac mac;
+	bool is_static;
+	uint32_t age; /* seconds since seen */
+};
+int dp_fdb_add(const struct dp_fdb_entry *entry, struct dp_error *error);
+int dp_fdb_del(uint16_t network, uint16_t vlan, const struct pr_mac *mac);
+/* Removes learned entries; DP_INDEX_ANY for any. Returns how many. */
+size_t dp_fdb_flush(uint16_t network, uint16_t port);
+struct dp_fdb_entry *dp_fdb_list(size_t *n);
+
+/* ---- counters ---- */
+struct dp_port_counters {
+	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
+	uint64_t drops[PR_DROP_COUNT];
+};
+/* Sums over workers; monotonic while the port lives. */
+int dp_port_counters(uint16_t index, struct dp_port_counters *counters);
+
+struct dp_totals {
+	/* in + generated + replicated == out + drops + consumed + held once no packet moves */
+	uint64_t in, generated, replicated, fragments, out, drops, consumed, merged, held;
+	uint64_t drop_reasons[PR_DROP_COUNT];
+	uint64_t stage_packets[PR_STAGE_COUNT];
+	/* fill of the tables: used and size */
+	struct dp_table_fill {
+		uint64_t used, size;
+	} routes, fib_nodes, next_hops, fdb, neighbours, ports, networks, mbufs;
+	uint64_t learn_lost; /* learn events that found their ring full: repeated by the next packet */
+};
+void dp_totals(struct dp_totals *totals);
+
+struct dp_worker_info {
+	int cpu;
+	uint64_t busy_cycles, idle_cycles, packets, batches, polls;
+	bool sleeping;
+	uint64_t tsc_hz;
+	struct {
+		uint64_t packets; /* sampled */
+		uint64_t cycles;
+	} stage[PR_STAGE_COUNT];
+	unsigned n_queues;
+	struct {
+		uint16_t port;
+		uint16_t queue;
+	} queue[PR_PORTS_MAX * PR_QUEUES_MAX];
+};
+/* -ENOENT: no such worker. info is large: allocate it. */
+int dp_worker_info(unsigned worker, struct dp_worker_info *info);
+
+#endif
