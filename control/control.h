@@ -20,10 +20,12 @@ struct client; /* server.c */
 /* One request on its way. A method fills result (an object) and returns 0, or calls one of the
  * request_fail functions and returns what they return; then it has changed nothing. */
 struct request {
-	const cJSON *params; /* an object, already checked against verbs.c */
-	cJSON *result; /* an empty object at the start; owned by rpc */
+	const cJSON *params;   /* an object, already checked against verbs.c */
+	cJSON *result;         /* an empty object at the start; owned by rpc */
 	struct client *client; /* NULL in replay */
-	bool replay; /* from the state database: nothing is stored, boot ids are checked by the caller */
+	/* From the state database or the configuration file: nothing is stored, params may carry
+	 * the "index" of an earlier life, boot ids are checked by the caller. */
+	bool replay;
 	int code; /* pr_error_code of a failure, 0 */
 	char field[128];
 	char message[512];
@@ -31,8 +33,10 @@ struct request {
 
 /* Records the failure; field may be NULL. Return -1 always. */
 int request_fail(struct request *request, enum pr_error_code code, const char *field,
-	const char *format, ...) __attribute__((format(printf, 4, 5)));
+        const char *format, ...) __attribute__((format(printf, 4, 5)));
 int request_fail_dp(struct request *request, const struct dp_error *error);
+/* PR_ERR_STORAGE with a sentence for what state_put and its kin returned. */
+int request_fail_storage(struct request *request, int rc);
 
 /* ---- objects: one file each, methods named object_verb; the table is in methods.c ---- */
 typedef int method_fn(struct request *request);
@@ -64,20 +68,28 @@ int state_begin(void);
 int state_commit(void);
 void state_rollback(void);
 int state_put(const char *kind, const char *key, const cJSON *body);
+/* 0 too when there was none. */
 int state_del(const char *kind, const char *key);
-/* Calls each for every object of the kind in the order of insertion. body is the callee's to read. */
-int state_each(const char *kind, void (*each)(void *arg, const char *key, const cJSON *body),
-	void *arg);
+/* The stored body, owned by the caller; NULL when there is none (or it can not be read). */
+cJSON *state_get(const char *kind, const char *key);
+/* Calls each for every object of the kind in the order of insertion. body is the callee's to read.
+ */
+int state_each(
+        const char *kind, void (*each)(void *arg, const char *key, const cJSON *body), void *arg);
 
 /* Registers what undoes this request's data plane change if its commit fails; run in reverse
- * order; freed (with free(arg)) after the commit. */
+ * order; freed (with free(arg)) after the commit. Register when the change is made: if the request
+ * itself fails afterwards (state_put), rpc runs its undos and rolls its rows back, so a method
+ * needs no second way to undo. In replay arg is freed at once and nothing is registered. */
 void rpc_on_rollback(void (*undo)(void *arg), void *arg);
 
 /* ---- process-wide facts, set by main ---- */
 struct daemon_config; /* config.h */
 extern const struct daemon_config *daemon_config;
-const char *boot_id(void); /* /proc/sys/kernel/random/boot_id */
+const char *boot_id(void);     /* /proc/sys/kernel/random/boot_id */
 const char *instance_id(void); /* differs at each start */
+/* Start-up is done: stored objects are back and requests are served. */
+bool daemon_ready(void);
 /* Syslog priorities; goes to stderr (with <N> prefixes under systemd); rate-limited a call site. */
 void log_message(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
