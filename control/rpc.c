@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/rpc.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "control/control.h"
+#include "control/rpc_id.h"
+#include "control/state.h"
+#include "control/verbs.h"
+
+/* What undoes one change of the data plane. */
+struct undo {
+	struct undo *earlier;
+	void (*run)(void *arg);
+	void *arg;
+};
+
+/* One request's answer, kept until the line's commit is known. */
+struct answer {
+	char *text;          /* NULL: a notification */
+	struct rpc_slice id; /* of the line, or a constant */
+	bool changed;        /* may have changed something: a failed commit takes it back */
+};
+
+/* The line that is being handled; one at a time, in the control thread. */
+static struct line {
+	struct client *client;
+	enum rpc_access access;
+	bool active;
+	bool transaction;
+	struct undo *undo; /* newest first */
+	size_t answers_size;
+} line;
+
+int request_fail(struct request *request, enum pr_error_code code, const char *field,
+        const char *format, ...)
+{
+	va_list args;
+
+	request->code = code;
+	snprintf(request->field, sizeof(request->field), "%s", field ? field : "");
+	va_start(args, format);
+	vsnprintf(request->message, sizeof(request->message), format, args);
+	va_end(args);
+	return -1;
+}
+
+int request_fail_dp(struct request *request, const struct dp_error *error)
+{
+	return request_fail(request,
+	        error->code ? (enum pr_error_code)error->code : PR_ERR_INTERNAL, error->field, "%s",
+	        error->message[0] ? error->message : "the data plane refused");
+}
+
+int request_fail_storage(struct request *request, int rc)
+{
+	const char *advice = rc == -ENOSPC  ? ": free space in the state directory"
+	                     : rc == -EBUSY ? ": another program holds the database, try again"
+	                                    : "";
+
+	return request_fail(request, PR_ERR_STORAGE, NULL,
+	        "the change could not be stored (%s)%s; nothing was changed", strerror(-rc),
+	        advice);
+}
+
+void rpc_on_rollback(void (*undo)(void *arg), void *arg)
+{
+	struct undo *entry = line.active ? malloc(sizeof(*entry)) : NULL;
+
+	if (!entry) {
+		if (line.active)
+			log_message(LOG_ERR, "no memory: a change may outlive a failed commit");
+		free(arg);
+		return;
+	}
+	*entry = (struct undo){.earlier = line.undo, .run = undo, .arg = arg};
+	line.undo = entry;
+}
+
+/* Down to, and without, `until`. */
+static void undo_until(struct undo *until, bool run)
+{
+	while (line.undo != until) {
+		struct undo *entry = line.undo;
+
+		line.undo = entry->earlier;
+		if (run)
+			entry->run(entry->arg);
+		free(entry->arg);
+		free(entry);
+	}
+}
+
+/* ---- answers ---- */
+
+static const struct rpc_slice null_id = {"null", 4};
+
+/* body is consumed. Returns {"jsonrpc":"2.0","<member>":body,"id":id}, NULL without memory. */
+static char *envelope(struct rpc_slice id, const char *member, cJSON *body)
+{
+	char *text = cJSON_PrintUnformatted(body);
+	char *answer = NULL;
+
+	cJSON_Delete(body);
+	if (text && asprintf(&answer, "{\"jsonrpc\":\"2.0\",\"%s\":%s,\"id\":%.*s}", member, text,
+	                    (int)id.size, id.text) < 0)
+		answer = NULL;
+	cJSON_free(text);
+	return answer;
+}
+
+static char *error_answer(struct rpc_slice id, int code, const char *field, const char *message)
+{
+	cJSON *error = cJSON_CreateObject();
+
+	cJSON_AddNumberToObject(error, "code", code);
+	cJSON_AddStringToObject(error, "message", message);
+	if (field && field[0])
+		cJSON_AddStringToObject(cJSON_AddObjectToObject(error, "data"), "field", field);
+	return envelope(id, "error", error);
+}
+
+char *rpc_error_line(int code, const char *message)
+{
+	return error_answer(null_id, code, NULL, message);
+}
+
+/* ---- one request ---- */
+
+/* The parts of a request object, as JSON-RPC 2.0 section 4 has them. */
+struct call {
+	const char *method;
+	const cJSON *params;
+	const cJSON *id; /* NULL: a notification */
+};
+
+static const cJSON **call_member(
+        struct call *call, const cJSON *item, const cJSON **version, const cJSON **method)
+{
+	if (!strcmp(item->string, "jsonrpc"))
+		return version;
+	if (!strcmp(item->string, "method"))
+		return method;
+	if (!strcmp(item->string, "params"))
+		return &call->params;
+	if (!strcmp(item->string, "id"))
+		return &call->id;
+	return NULL;
+}
+
+/* Fills call; returns 0 or what is wrong, in error. */
+static int parse_call(const cJSON *json, struct call *call, struct verb_error *error)
+{
+	const cJSON *version = NULL, *method = NULL, *item;
+	const char *wrong = NULL;
+
+	memset(call, 0, sizeof(*call));
+	memset(error, 0, sizeof(*error));
+	error->code = PR_ERR_REQUEST;
+	if (!cJSON_IsObject(json))
+		wrong = "a request is an object";
+	cJSON_ArrayForEach (item, wrong ? NULL : json) {
+		const cJSON **member = call_member(call, item, &version, &method);
+
+		if (!member || *member) {
+			snprintf(error->message, sizeof(error->message),
+			        member ? "member \"%.64s\" is there twice"
+			               : "unknown member \"%.64s\" of a request",
+			        item->string);
+			return -EINVAL;
+		}
+		*member = item;
+	}
+	if (wrong)
+		;
+	else if (call->id && !cJSON_IsString(call->id) && !cJSON_IsNumber(call->id) &&
+	         !cJSON_IsNull(call->id))
+		wrong = "id must be a string, a number or null";
+	else if (!cJSON_IsString(version) || strcmp(version->valuestring, "2.0"))
+		wrong = "member jsonrpc must be \"2.0\"";
+	else if (!cJSON_IsString(method))
+		wrong = "member method must be a string";
+	if (!wrong) {
+		call->method = method->valuestring;
+		return 0;
+	}
+	snprintf(error->message, sizeof(error->message), "%s", wrong);
+	return -EINVAL;
+}
+
+static const struct method *method_find(const char *name)
+{
+	for (unsigned i = 0; i < n_methods; i++)
+		if (!strcmp(methods[i].name, name))
+			return &methods[i];
+	return NULL;
+}
+
+static int take_error(struct request *request, const struct verb_error *error)
+{
+	return request_fail(
+	        request, (enum pr_error_code)error->code, error->field, "%s", error->message);
+}
+
+/* Everything that can be known without running it. */
+static int admit(struct request *request, const struct call *call, const struct verb **verb,
+        const struct method **method)
+{
+	struct verb_error error = {0};
+
+	*verb = NULL;
+	if (line.access == RPC_DENIED)
+		return request_fail(request, PR_ERR_DENIED, NULL,
+		        "the user of this connection is neither root nor in socketGroup or"
+		        " readGroup");
+	*verb = verb_find(call->method, &error);
+	if (!*verb)
+		return take_error(request, &error);
+	if (line.access == RPC_READ && !(*verb)->read_only)
+		return request_fail(request, PR_ERR_DENIED, NULL,
+		        "%s changes something: only root and members of socketGroup may call it",
+		        (*verb)->name);
+	*method = method_find(call->method);
+	if (!*method)
+		return request_fail(request, PR_ERR_METHOD, NULL, "%s is not served by this daemon",
+		        (*verb)->name);
+	if (call->params && !cJSON_IsObject(call->params))
+		return request_fail(request, PR_ERR_PARAMS, NULL,
+		        "params must be an object: members are given by name");
+	if (verb_check(*verb, call->params, &error))
+		return take_error(request, &error);
+	if (line.answers_size > RPC_ANSWERS_MAX)
+		return request_fail(request, PR_ERR_REQUEST, NULL,
+		        "the answers of this batch are too large: send smaller batches");
+	return 0;
+}
+
+static int begin_transaction(struct request *request)
+{
+	int rc;
+
+	if (line.transaction)
+		return 0;
+	rc = state_begin();
+	if (rc)
+		return request_fail_storage(request, rc);
+	line.transaction = true;
+	return 0;
+}
+
+/* Runs the method of an admitted request. */
+static int run(struct request *request, const struct method *method, bool read_only)
+{
+	struct undo *before = line.undo;
+	int rc;
+
+	if (!read_only && begin_transaction(request))
+		return -1;
+	if (!read_only)
+		state_request_begin();
+	rc = method->run(request);
+	if (rc && !request->code) {
+		log_message(LOG_ERR, "%s failed without a reason (%d)", method->name, rc);
+		request_fail(request, PR_ERR_INTERNAL, NULL, "%s failed: see the daemon's log",
+		        method->name);
+	}
+	if (rc)
+		undo_until(before, true);
+	if (!read_only)
+		state_request_end(rc != 0);
+	return rc;
+}
+
+static struct rpc_slice id_of(const struct call *call, struct rpc_slice text, char **printed)
+{
+	struct rpc_slice id = null_id;
+
+	if (!call->id || !(cJSON_IsString(call->id) || cJSON_IsNumber(call->id)))
+		return id;
+	id = rpc_id(text);
+	if (!id.text) { /* its name was written with escapes */
+		*printed = cJSON_PrintUnformatted(call->id);
+		id = *printed ? (struct rpc_slice){*printed, strlen(*printed)} : null_id;
+	}
+	return id;
+}
+
+/* text: where json stands in the line. printed: set when the answer's id had to be made (free). */
+static void handle_one(
+        const cJSON *json, struct rpc_slice text, struct answer *answer, char **printed)
+{
+	struct request request = {.client = line.client};
+	const struct method *method = NULL;
+	const struct verb *verb = NULL;
+	cJSON *no_params = NULL;
+	struct verb_error error;
+	struct call call;
+	int rc;
+
+	if (parse_call(json, &call, &error)) {
+		answer->id = id_of(&call, text, printed);
+		answer->text = error_answer(answer->id, error.code, NULL, error.message);
+		return;
+	}
+	answer->id = id_of(&call, text, printed);
+	rc = admit(&request, &call, &verb, &method);
+	if (!rc) {
+		if (!call.params)
+			no_params = cJSON_CreateObject();
+		request.params = call.params ? call.params : no_params;
+		request.result = cJSON_CreateObject();
+		rc = request.params && request.result
+		             ? run(&request, method, verb->read_only)
+		             : request_fail(&request, PR_ERR_INTERNAL, NULL, "no memory");
+		answer->changed = !rc && !verb->read_only;
+	}
+	if (call.id && rc)
+		answer->text =
+		        error_answer(answer->id, request.code, request.field, request.message);
+	else if (call.id) {
+		answer->text = envelope(answer->id, "result", request.result);
+		request.result = NULL;
+	}
+	cJSON_Delete(request.result);
+	cJSON_Delete(no_params);
+}
+
+/* ---- one line ---- */
+
+static void storage_failed(struct answer *answers, size_t n, int rc)
+{
+	struct request request = {0};
+
+	request_fail_storage(&request, rc);
+	for (size_t i = 0; i < n; i++) {
+		if (!answers[i].changed || !answers[i].text)
+			continue;
+		free(answers[i].text);
+		answers[i].text = error_answer(answers[i].id, request.code, NULL, request.message);
+	}
+}
+
+static void finish_transaction(struct answer *answers, size_t n)
+{
+	int rc = line.transaction ? state_commit() : 0;
+
+	line.transaction = false;
+	undo_until(NULL, rc != 0);
+	if (rc)
+		storage_failed(answers, n, rc);
+}
+
+/* Joins the answers, which are freed: as an array, or the only one as it is. */
+static char *join(struct answer *answers, size_t n, bool array, size_t *size)
+{
+	char *text = NULL, *at;
+	size_t total = 3;
+	bool any = false;
+
+	for (size_t i = 0; i < n; i++)
+		total += answers[i].text ? strlen(answers[i].text) + 1 : 0;
+	text = malloc(total);
+	at = text;
+	for (size_t i = 0; i < n; i++) {
+		if (text && answers[i].text) {
+			if (array)
+				*at++ = any ? ',' : '[';
+			at = stpcpy(at, answers[i].text);
+			any = true;
+		}
+		free(answers[i].text);
+	}
+	if (!any) {
+		free(text);
+		return NULL;
+	}
+	if (array)
+		at = stpcpy(at, "]");
+	*size = (size_t)(at - text);
+	return text;
+}
+
+static char *refuse_line(int code, const char *message, size_t *size)
+{
+	char *text = rpc_error_line(code, message);
+
+	*size = text ? strlen(text) : 0;
+	return text;
+}
+
+static char *handle_requests(const cJSON *json, struct rpc_slice whole, size_t *size)
+{
+	bool array = cJSON_IsArray(json);
+	size_t n = array ? (size_t)cJSON_GetArraySize(json) : 1;
+	struct answer *answers = calloc(n, sizeof(*answers));
+	char **printed = calloc(n, sizeof(*printed));
+	struct rpc_slice text = {NULL, 0};
+	const cJSON *item = array ? json->child : json;
+	char *joined = NULL;
+
+	if (!answers || !printed) {
+		joined = refuse_line(PR_ERR_INTERNAL, "no memory", size);
+		goto out;
+	}
+	for (size_t i = 0; i < n; i++, item = item->next) {
+		text = array ? rpc_element(whole, text) : whole;
+		handle_one(item, text, &answers[i], &printed[i]);
+		line.answers_size += answers[i].text ? strlen(answers[i].text) : 0;
+	}
+	finish_transaction(answers, n);
+	joined = join(answers, n, array, size);
+	for (size_t i = 0; i < n; i++)
+		free(printed[i]);
+out:
+	free(answers);
+	free(printed);
+	return joined;
+}
+
+char *rpc_handle(struct client *client, enum rpc_access access, const char *text, size_t size,
+        size_t *size_out)
+{
+	struct verb_error error = {0};
+	char *answer;
+	cJSON *json;
+
+	*size_out = 0;
+	json = verb_parse(text, size, &error);
+	if (!json)
+		return refuse_line(error.code, error.message, size_out);
+	if (cJSON_IsArray(json) && !json->child) {
+		answer = refuse_line(PR_ERR_REQUEST, "an empty batch", size_out);
+	} else if (cJSON_IsArray(json) && cJSON_GetArraySize(json) > PR_BATCH_MAX) {
+		answer =
+		        refuse_line(PR_ERR_REQUEST, "a batch of more than 1000 requests", size_out);
+	} else {
+		line = (struct line){.client = client, .access = access, .active = true};
+		answer = handle_requests(json, rpc_value(text, text + size), size_out);
+		line.active = false;
+	}
+	cJSON_Delete(json);
+	return answer;
+}
