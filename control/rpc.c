@@ -153,44 +153,42 @@ static const cJSON **call_member(
 	return NULL;
 }
 
-/* Fills call; returns 0 or what is wrong, in error. */
+__attribute__((format(printf, 2, 0))) static int bad_call(
+        struct verb_error *error, const char *format, const char *name)
+{
+	memset(error, 0, sizeof(*error));
+	error->code = PR_ERR_REQUEST;
+	snprintf(error->message, sizeof(error->message), format, name);
+	return -EINVAL;
+}
+
+/* Fills call; returns 0, or -EINVAL with error filled. */
 static int parse_call(const cJSON *json, struct call *call, struct verb_error *error)
 {
 	const cJSON *version = NULL, *method = NULL, *item;
-	const char *wrong = NULL;
+	const cJSON **member;
 
 	memset(call, 0, sizeof(*call));
-	memset(error, 0, sizeof(*error));
-	error->code = PR_ERR_REQUEST;
 	if (!cJSON_IsObject(json))
-		wrong = "a request is an object";
-	cJSON_ArrayForEach (item, wrong ? NULL : json) {
-		const cJSON **member = call_member(call, item, &version, &method);
-
-		if (!member || *member) {
-			snprintf(error->message, sizeof(error->message),
-			        member ? "member \"%.64s\" is there twice"
-			               : "unknown member \"%.64s\" of a request",
-			        item->string);
-			return -EINVAL;
-		}
+		return bad_call(error, "a request is an object%s", "");
+	cJSON_ArrayForEach (item, json) {
+		member = call_member(call, item, &version, &method);
+		if (!member)
+			return bad_call(
+			        error, "unknown member \"%.64s\" of a request", item->string);
+		if (*member)
+			return bad_call(error, "member \"%.64s\" is there twice", item->string);
 		*member = item;
 	}
-	if (wrong)
-		;
-	else if (call->id && !cJSON_IsString(call->id) && !cJSON_IsNumber(call->id) &&
-	         !cJSON_IsNull(call->id))
-		wrong = "id must be a string, a number or null";
-	else if (!cJSON_IsString(version) || strcmp(version->valuestring, "2.0"))
-		wrong = "member jsonrpc must be \"2.0\"";
-	else if (!cJSON_IsString(method))
-		wrong = "member method must be a string";
-	if (!wrong) {
-		call->method = method->valuestring;
-		return 0;
-	}
-	snprintf(error->message, sizeof(error->message), "%s", wrong);
-	return -EINVAL;
+	if (call->id && !cJSON_IsString(call->id) && !cJSON_IsNumber(call->id) &&
+	        !cJSON_IsNull(call->id))
+		return bad_call(error, "%s must be a string, a number or null", "id");
+	if (!cJSON_IsString(version) || strcmp(version->valuestring, "2.0"))
+		return bad_call(error, "member %s must be \"2.0\"", "jsonrpc");
+	if (!cJSON_IsString(method))
+		return bad_call(error, "member %s must be a string", "method");
+	call->method = method->valuestring;
+	return 0;
 }
 
 static const struct method *method_find(const char *name)
