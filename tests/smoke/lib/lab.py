@@ -45,7 +45,8 @@ class Settings:
 
     @property
     def daemon_build(self):
-        return self.build_asan if self.flavour == 'asan' else self.build
+        return os.environ.get('PODRAIL_DAEMON_BUILD') or (
+            self.build_asan if self.flavour == 'asan' else self.build)
 
 
 settings = Settings()
