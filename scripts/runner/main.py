@@ -12,7 +12,7 @@ import time
 
 import clean
 import suites
-from tap import FAIL, PASS, SKIP, Result, ending, parse, tail
+from tap import FAIL, PASS, SKIP, Result, ending, parse
 
 sys.path.insert(0, suites.SMOKE)
 sys.dont_write_bytecode = True
@@ -143,10 +143,7 @@ class Runner:
         status, text, seconds, problem = self.execute(
             suite.argv, self.environment(flavour, {**suite.env, **(env or {})}),
             suite.limit * (3 if self.options.long else 1), log)
-        results = parse(name, text, status)
-        if problem:
-            results = [r for r in results if r.status != FAIL or r.name]
-            results.append(Result(name, problem, FAIL, tail(text.splitlines())))
+        results = parse(name, text, status, problem)
         left = self.reap() + self.sweep()
         if left:
             results.append(Result(name, 'nothing is left of it', FAIL, '\n'.join(left)))

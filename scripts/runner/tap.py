@@ -12,10 +12,11 @@ _PLAN = re.compile(r'^1\.\.(\d+)(?:\s*#\s*SKIP\S*\s*(.*))?$', re.I)
 _SKIP = re.compile(r'\s*#\s*SKIP\S*\s*(.*)$', re.I)
 
 
-def parse(suite, text, status):
+def parse(suite, text, status, stopped=''):
     """
     Results of one program from what it printed. Its exit status counts too, and so does a plan
     that was not kept: a test that dies early has failed. Without TAP, the program is one test.
+    stopped says why we ended it; that is one failure, whatever else is missing for it.
     """
     results = []
     plan = None
@@ -23,7 +24,7 @@ def parse(suite, text, status):
     lines = text.splitlines()
     is_tap = any(_PLAN.match(line) for line in lines) or any(
         re.match(r'^(not )?ok \d+', line) for line in lines)
-    if not is_tap:
+    if not is_tap and not stopped:
         if status == 77:
             return [Result(suite, '', SKIP, lines[-1] if lines else 'exit status 77')]
         return [Result(suite, '', PASS if status == 0 else FAIL,
@@ -50,11 +51,13 @@ def parse(suite, text, status):
     problems = []
     if bail:
         problems.append(bail)
-    if plan is None:
+    if stopped:
+        problems.append(stopped)
+    elif plan is None:
         problems.append('it printed no plan: it ended early')
     elif plan and plan != ran:
         problems.append(f'{plan} tests were planned and {ran} were run')
-    if status and not any(r.status == FAIL for r in results):
+    if status and not stopped and not any(r.status == FAIL for r in results):
         problems.append(ending(status))
     for problem in problems:
         results.append(Result(suite, problem, FAIL, tail(lines)))
