@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cni/exec.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+int cni_exec_find(const char *cni_path, const char *name, char path[CNI_PATH_SIZE])
+{
+	struct stat st;
+
+	for (const char *dir = cni_path; *dir;) {
+		int length = (int)strcspn(dir, ":");
+
+		if (length &&
+		        snprintf(path, CNI_PATH_SIZE, "%.*s/%s", length, dir, name) <
+		                CNI_PATH_SIZE &&
+		        !access(path, X_OK) && !stat(path, &st) && S_ISREG(st.st_mode))
+			return 0;
+		dir += length;
+		dir += *dir == ':';
+	}
+	return -ENOENT;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* A file and not a pipe: the child may leave it unread without anyone waiting for the other. */
+static int input_file(const char *input, size_t length)
+{
+	int fd = memfd_create("cni-config", MFD_CLOEXEC);
+	size_t done = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (done < length) {
+		ssize_t n = pwrite(fd, input + done, length - done, (off_t)done);
+
+		if (n < 0) {
+			n = -errno;
+			close(fd);
+			return (int)n;
+		}
+		done += (size_t)n;
+	}
+	return fd;
+}
+
+/* The environment with another CNI_COMMAND; the strings stay the environment's. free() it. */
+static char **environment(const char *command, char setting[32])
+{
+	size_t n = 0, kept = 0;
+	char **copy;
+
+	while (environ[n])
+		n++;
+	copy = calloc(n + 2, sizeof(*copy));
+	if (!copy)
+		return NULL;
+	snprintf(setting, 32, "CNI_COMMAND=%s", command);
+	for (size_t i = 0; i < n; i++)
+		if (strncmp(environ[i], "CNI_COMMAND=", 12))
+			copy[kept++] = environ[i];
+	copy[kept] = setting;
+	return copy;
+}
+
+static int start(const char *path, const char *command, int in, int out, pid_t *pid)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	sigset_t defaults;
+	char setting[32], *argv[2] = {(char *)(uintptr_t)path, NULL};
+	char **env = environment(command, setting);
+	int ret;
+
+	if (!env)
+		return -ENOMEM;
+	sigemptyset(&defaults);
+	sigaddset(&defaults, SIGPIPE);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setsigdefault(&attr, &defaults);
+	posix_spawnattr_setpgroup(&attr, 0);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+	ret = posix_spawn(pid, path, &actions, &attr, argv, env);
+	posix_spawn_file_actions_destroy(&actions);
+	posix_spawnattr_destroy(&attr);
+	free(env);
+	return -ret;
+}
+
+/* Reads what is there. Returns 1 at the end, 0 when more may come, or a negative errno. */
+static int read_some(int fd, struct cni_output *out)
+{
+	for (;;) {
+		ssize_t n;
+
+		if (out->length % 4096 == 0) {
+			char *more = realloc(out->text, out->length + 4097);
+
+			if (!more)
+				return -ENOMEM;
+			out->text = more;
+		}
+		n = read(fd, out->text + out->length, 4096 - out->length % 4096);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN ? 0 : -errno;
+		if (n == 0)
+			return 1;
+		out->length += (size_t)n;
+		if (out->length > CNI_INPUT_MAX)
+			return -EFBIG;
+	}
+}
+
+/* Ends when the child has: a grandchild that keeps stdout open is not waited for. */
+static int collect(int pidfd, int fd, int timeout_ms, struct cni_output *out)
+{
+	struct pollfd fds[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+	int64_t deadline = now_ms() + timeout_ms;
+
+	for (;;) {
+		int64_t left = deadline - now_ms();
+		int ret;
+
+		if (left <= 0)
+			return -ETIMEDOUT;
+		ret = poll(fds, 2, (int)left);
+		if (ret < 0 && errno != EINTR)
+			return -errno;
+		if (ret <= 0)
+			continue;
+		ret = fds[1].fd >= 0 ? read_some(fd, out) : 1;
+		if (ret < 0)
+			return ret;
+		if (fds[0].revents)
+			return 0;
+		if (ret == 1)
+			fds[1].fd = -1;
+	}
+}
+
+static int supervise(pid_t pid, int fd, int timeout_ms, struct cni_output *out)
+{
+	int pidfd = pidfd_open(pid, 0);
+	int ret = pidfd < 0 ? -errno : collect(pidfd, fd, timeout_ms, out);
+	int status;
+
+	if (ret)
+		kill(-pid, SIGKILL);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (pidfd >= 0)
+		close(pidfd);
+	out->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	return ret;
+}
+
+int cni_exec(const char *path, const char *command, const char *input, size_t length,
+        int timeout_ms, struct cni_output *out)
+{
+	int in = input_file(input, length), pipes[2] = {-1, -1}, ret;
+	pid_t pid;
+
+	memset(out, 0, sizeof(*out));
+	if (in < 0)
+		return in;
+	if (pipe2(pipes, O_CLOEXEC)) {
+		ret = -errno;
+		close(in);
+		return ret;
+	}
+	fcntl(pipes[0], F_SETFL, O_NONBLOCK);
+	ret = start(path, command, in, pipes[1], &pid);
+	close(in);
+	close(pipes[1]);
+	if (!ret)
+		ret = supervise(pid, pipes[0], timeout_ms, out);
+	close(pipes[0]);
+	if (!ret && !out->text)
+		ret = (out->text = calloc(1, 1)) ? 0 : -ENOMEM;
+	if (ret) {
+		free(out->text);
+		out->text = NULL;
+	} else {
+		out->text[out->length] = '\0';
+	}
+	return ret;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Runs another plugin: configuration on stdin, answer from stdout, stderr passed through. */
+#ifndef CNI_EXEC_H
+#define CNI_EXEC_H
+
+#include "cni/cni.h"
+
+struct cni_output {
+	char *text; /* NUL-terminated, free() */
+	size_t length;
+	int status; /* exit status; 128 + signal */
+};
+
+/* Looks for an executable file of that name in the directories of CNI_PATH.
+ * Returns 0 or -ENOENT. */
+int cni_exec_find(const char *cni_path, const char *name, char path[CNI_PATH_SIZE]);
+
+/* Runs it with our environment and CNI_COMMAND=command. Kills its process group at the deadline
+ * (-ETIMEDOUT) or when it prints more than CNI_INPUT_MAX (-EFBIG); other negative errno: it could
+ * not be started. out is filled on 0 only. */
+int cni_exec(const char *path, const char *command, const char *input, size_t length,
+        int timeout_ms, struct cni_output *out);
+
+#endif

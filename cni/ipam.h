@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Delegation to the IPAM plugin of the configuration (SPEC.md section 4 "Plugin Delegation"). */
+#ifndef CNI_IPAM_H
+#define CNI_IPAM_H
+
+#include "cni/netconf.h"
+
+/* The plugin is in CNI_PATH. Code 7 if not. */
+int cni_ipam_find(const struct cni_env *env, const struct cni_netconf *conf,
+        char path[CNI_PATH_SIZE], struct cni_error *err);
+
+/* Asks for addresses; the result (inner form, at least one address) is the caller's.
+ * When that fails, DEL has been called already. The plugin's own error is passed on. */
+int cni_ipam_add(const struct cni_env *env, const struct cni_netconf *conf, cJSON **result,
+        struct cni_error *err);
+
+/* Runs "DEL", "CHECK", "STATUS" or "GC". The first two get a configuration of at most 1.0.0. */
+int cni_ipam_run(const struct cni_env *env, const struct cni_netconf *conf, const char *command,
+        struct cni_error *err);
+
+/* Whether the plugin says in VERSION that it speaks 1.1.0 (STATUS and GC). */
+bool cni_ipam_speaks_latest(const struct cni_env *env, const struct cni_netconf *conf);
+
+/* The configuration as the IPAM plugin gets it for ADD, DEL and CHECK: 1.1.0 becomes 1.0.0, its
+ * prevResult too, for Debian's plugins do not know 1.1.0. free() it. */
+char *cni_ipam_config(const struct cni_netconf *conf, size_t *length);
+
+#endif
