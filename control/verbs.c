@@ -241,7 +241,7 @@ const struct verb verb_table[] = {
 	VERB("worker.show", "show one worker with its stages", "worker show 0", READ, FIELDS(worker_show)),
 
 	VERB("config.show", "show the effective configuration", "config show", READ, NONE),
-	VERB("config.check", "check a configuration as start-up would", "config check /etc/podrail/podrail.json", READ, FIELDS(config_check)),
+	VERB("config.check", "check a configuration as start-up would", "config check /etc/podrail/podraild.json", READ, FIELDS(config_check)),
 
 	VERB("cni.status", "tell whether CNI ADD would work", "cni status blue", READ, FIELDS(cni_status)),
 	VERB("cni.gc", "remove CNI ports that are not listed", "cni gc --network podnet --attachments '[{\"containerId\": \"c1\", \"ifname\": \"net1\"}]'", FIELDS(cni_gc)),
