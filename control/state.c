@@ -178,6 +178,8 @@ cJSON *state_get(const char *kind, const char *key)
 
 int state_begin(void)
 {
+	if (!state.db)
+		return -ENODEV;
 	if (state.transaction)
 		return -EALREADY;
 	state.transaction = true;
