@@ -15,8 +15,8 @@ PLACES = {
 # In these, only what programs of ours are known to make.
 SHARED = re.compile(r'^(pr-|podrail|podman|libpod|containers|containerd|conmon|buildah|dpdk|rte_|'
                     r'crun|runc|cni|netns|storage\.|ctrd)')
-# State of the scripts themselves, put back after the run.
-OURS = ('/run/podrail-setup',)
+# State of the scripts themselves, put back after the run; and what mount(8) makes at its first use.
+OURS = ('/run/podrail-setup', '/run/mount')
 
 
 def _entries(top, depth):
