@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A route's params to the data plane's form, and that to the normal form. */
+#include "control/object.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct route_reading {
+	struct request *request;
+	const char *where; /* what the fields are called in front */
+	const struct network *network;
+	const struct port *port; /* NULL: none named, or not there */
+	struct dp_route *route;
+};
+
+static int __attribute__((format(printf, 4, 5))) route_fail(const struct route_reading *reading,
+        enum pr_error_code code, const char *member, const char *format, ...)
+{
+	char field[64], message[400];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(message, sizeof(message), format, arguments);
+	va_end(arguments);
+	snprintf(field, sizeof(field), "%s%s", reading->where, member);
+	return request_fail(reading->request, code, field, "%s", message);
+}
+
+static int read_prefix(const struct route_reading *reading, const char *text)
+{
+	struct pr_prefix *prefix = &reading->route->prefix, given;
+	char right[PR_PREFIX_STRLEN];
+
+	if (pr_prefix_parse(text, prefix))
+		return route_fail(reading, PR_ERR_PARAMS, "prefix", "\"%s\" is no prefix", text);
+	if (prefix->addr.family != AF_INET)
+		return route_fail(reading, PR_ERR_PARAMS, "prefix",
+		        "routed networks carry IPv4 only for now; leave %s out", text);
+	given = *prefix;
+	pr_prefix_mask(prefix);
+	if (!pr_ip_equal(&given.addr, &prefix->addr))
+		return route_fail(reading, PR_ERR_PARAMS, "prefix",
+		        "%s has bits set behind its length; you may mean %s", text,
+		        pr_prefix_format(prefix, right));
+	return 0;
+}
+
+/* Whether packets to ip leave through this port: its own subnet, address or allowed prefix. */
+static bool behind_port(const struct port *port, const struct pr_ip *ip, bool named)
+{
+	const struct dp_port_spec *spec = &port->spec;
+
+	for (unsigned i = 0; i < spec->n_addresses; i++) {
+		if (spec->kind == DP_PORT_ETH ? pr_prefix_contains(&spec->addresses[i], ip)
+		                              : pr_ip_equal(&spec->addresses[i].addr, ip))
+			return true;
+	}
+	for (unsigned i = 0; i < spec->n_allowed_prefixes; i++) {
+		/* "Anything" says nothing of where ip is, unless the port was chosen by name. */
+		if ((named || spec->allowed_prefixes[i].len) &&
+		        pr_prefix_contains(&spec->allowed_prefixes[i], ip))
+			return true;
+	}
+	return named && spec->trust;
+}
+
+static bool reachable(const struct route_reading *reading, const struct pr_ip *ip)
+{
+	const struct network *network = reading->network;
+
+	if (reading->port)
+		return behind_port(reading->port, ip, true) ||
+		       (reading->port->spec.kind == DP_PORT_ETH && network_subnet_of(network, ip));
+	if (network_subnet_of(network, ip))
+		return true;
+	for (uint16_t i = 0; i < PR_PORTS_MAX; i++) {
+		const struct port *port = port_by_index(i);
+
+		if (port && port->network == network && behind_port(port, ip, false))
+			return true;
+	}
+	return false;
+}
+
+static bool own_address(const struct network *network, const struct pr_ip *ip)
+{
+	const struct port *port = port_with_address(network, ip);
+
+	return network_has_gateway(network, ip) || (port && port->spec.kind == DP_PORT_ETH);
+}
+
+static int read_gateway(const struct route_reading *reading, const char *text)
+{
+	struct pr_ip *gateway = &reading->route->gateway;
+	const char *fault;
+
+	if (pr_ip_parse(text, gateway))
+		return route_fail(reading, PR_ERR_PARAMS, "gateway", "\"%s\" is no address", text);
+	if (gateway->family != AF_INET)
+		return route_fail(reading, PR_ERR_PARAMS, "gateway",
+		        "routed networks carry IPv4 only for now");
+	fault = address_fault(gateway);
+	if (fault)
+		return route_fail(reading, PR_ERR_PARAMS, "gateway", "%s %s", text, fault);
+	/* What was accepted once is not judged by what is there at start-up. */
+	if (reading->request->replay)
+		return 0;
+	if (own_address(reading->network, gateway))
+		return route_fail(reading, PR_ERR_PARAMS, "gateway",
+		        "%s is our own address; a route must lead to another router", text);
+	if (reachable(reading, gateway))
+		return 0;
+	if (reading->port)
+		return route_fail(reading, PR_ERR_PARAMS, "gateway",
+		        "%s is neither an address nor an allowed prefix of port \"%s\"; add it to "
+		        "the "
+		        "port's allowedPrefixes",
+		        text, reading->port->spec.name);
+	return route_fail(reading, PR_ERR_PARAMS, "gateway",
+	        "%s is in no subnet of network \"%s\" and no pod's address; name the port that "
+	        "leads to it",
+	        text, reading->network->spec.name);
+}
+
+static int read_port(struct route_reading *reading, const char *name, bool *missing)
+{
+	const struct port *port = port_find(name);
+
+	if (port && port->network == reading->network) {
+		reading->port = port;
+		reading->route->port = port->spec.index;
+		return 0;
+	}
+	if (reading->request->replay) {
+		*missing = true;
+		return 0;
+	}
+	if (!port)
+		return route_fail(
+		        reading, PR_ERR_NOT_FOUND, "port", "there is no port \"%s\"", name);
+	return route_fail(reading, PR_ERR_PARAMS, "port",
+	        "port \"%s\" is in network \"%s\", not in \"%s\"", name, port->network->spec.name,
+	        reading->network->spec.name);
+}
+
+static int read_type(const struct route_reading *reading, const char *text, const char *gateway,
+        const char *port)
+{
+	if (!strcmp(text, "via")) {
+		reading->route->type = DP_ROUTE_VIA;
+		if (!*gateway && !*port)
+			return route_fail(reading, PR_ERR_PARAMS, "gateway",
+			        "a route leads to a gateway, a port or both; give one, or the type "
+			        "blackhole or unreachable");
+		return 0;
+	}
+	if (strcmp(text, "blackhole") && strcmp(text, "unreachable"))
+		return route_fail(reading, PR_ERR_PARAMS, "type", "via, blackhole or unreachable");
+	reading->route->type = text[0] == 'b' ? DP_ROUTE_BLACKHOLE : DP_ROUTE_UNREACHABLE;
+	if (*gateway || *port)
+		return route_fail(reading, PR_ERR_PARAMS, *gateway ? "gateway" : "port",
+		        "a route of type %s leads nowhere; leave %s out", text,
+		        *gateway ? "gateway" : "port");
+	return 0;
+}
+
+int route_parse(struct request *request, const cJSON *object, const char *where,
+        struct network *network, uint8_t owner, struct dp_route *route, bool *port_missing)
+{
+	const char *gateway = json_string(object, "gateway", "");
+	const char *port = json_string(object, "port", "");
+	struct route_reading reading = {
+	        .request = request, .where = where, .network = network, .route = route};
+
+	*port_missing = false;
+	*route = (struct dp_route){
+	        .network = network->spec.index, .port = DP_INDEX_ANY, .owner = owner};
+	if (read_prefix(&reading, json_string(object, "prefix", "")) ||
+	        read_type(&reading, json_string(object, "type", "via"), gateway, port))
+		return -1;
+	if (*port && read_port(&reading, port, port_missing))
+		return -1;
+	return *gateway ? read_gateway(&reading, gateway) : 0;
+}
+
+static const char *route_type_name(enum dp_route_type type)
+{
+	static const char *const names[] = {
+	        [DP_ROUTE_VIA] = "via",
+	        [DP_ROUTE_BLACKHOLE] = "blackhole",
+	        [DP_ROUTE_UNREACHABLE] = "unreachable",
+	        [DP_ROUTE_CONNECTED] = "connected",
+	        [DP_ROUTE_PORT] = "port",
+	        [DP_ROUTE_LOCAL] = "local",
+	};
+
+	return names[type];
+}
+
+const char *route_owner_name(const struct dp_route *route)
+{
+	if (route->type == DP_ROUTE_PORT)
+		return "port";
+	if (route->type == DP_ROUTE_CONNECTED || route->type == DP_ROUTE_LOCAL)
+		return "connected";
+	return owner_name(route->owner);
+}
+
+cJSON *route_body(const struct dp_route *route, const char *port)
+{
+	cJSON *body = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(body, "network", network_name(route->network));
+	json_add_prefix(body, "prefix", &route->prefix);
+	json_add_ip(body, "gateway", &route->gateway);
+	cJSON_AddStringToObject(body, "port", port);
+	cJSON_AddStringToObject(body, "type", route_type_name(route->type));
+	cJSON_AddStringToObject(body, "owner", route_owner_name(route));
+	return body;
+}
+
+cJSON *route_json(const struct dp_route *route, const char *port, bool active)
+{
+	cJSON *answer = route_body(route, port);
+
+	cJSON_AddStringToObject(answer, "state", active ? "active" : "inactive");
+	return answer;
+}
+
+bool route_same(const struct dp_route *a, const struct dp_route *b)
+{
+	return a->type == b->type && a->port == b->port && pr_ip_equal(&a->gateway, &b->gateway);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Static routes as they were accepted, whether the data plane has them or not. */
+#include "control/object.h"
+
+#include <stdlib.h>
+#include <errno.h>
+#include <string.h>
+#include <syslog.h>
+
+static struct map routes;
+static size_t n_with_port; /* so that ports come and go without a walk when none is named */
+
+void route_key(char key[OBJECT_KEY_MAX], const char *network, const struct pr_prefix *prefix)
+{
+	char text[PR_PREFIX_STRLEN];
+
+	snprintf(key, OBJECT_KEY_MAX, "%s %s", network, pr_prefix_format(prefix, text));
+}
+
+struct static_route *route_static_find(const char *network, const struct pr_prefix *prefix)
+{
+	char key[OBJECT_KEY_MAX];
+
+	route_key(key, network, prefix);
+	return map_get(&routes, key);
+}
+
+int route_static_put(const struct dp_route *route, const char *port, bool active)
+{
+	struct static_route *entry = calloc(1, sizeof(*entry));
+
+	if (!entry)
+		return -ENOMEM;
+	route_key(entry->key, network_name(route->network), &route->prefix);
+	snprintf(entry->port, sizeof(entry->port), "%s", port);
+	entry->route = *route;
+	entry->active = active;
+	if (map_put(&routes, entry->key, entry)) {
+		free(entry);
+		return -ENOMEM;
+	}
+	n_with_port += entry->port[0] != '\0';
+	return 0;
+}
+
+void route_static_drop(struct static_route *route)
+{
+	map_remove(&routes, route->key);
+	n_with_port -= route->port[0] != '\0';
+	free(route);
+}
+
+struct static_route **route_static_of(const struct network *network, size_t *n)
+{
+	struct static_route **all = (struct static_route **)map_sorted(&routes, n);
+	size_t kept = 0;
+
+	for (size_t i = 0; i < *n; i++) {
+		if (all[i]->route.network == network->spec.index)
+			all[kept++] = all[i];
+	}
+	*n = kept;
+	return all;
+}
+
+static void route_activate(struct static_route *entry, const struct port *port)
+{
+	struct dp_error error = {.code = PR_ERR_CONFLICT};
+	struct dp_route present;
+	size_t failed;
+
+	entry->route.port = port->spec.index;
+	if (route_exact(entry->route.network, &entry->route.prefix, &present))
+		snprintf(error.message, sizeof(error.message), "owner \"%s\" has this prefix",
+		        route_owner_name(&present));
+	else if (!dp_route_add(&entry->route, 1, &failed, &error))
+		entry->active = true;
+	if (!entry->active)
+		log_message(LOG_WARNING, "static route %s through port %s stays inactive: %s",
+		        entry->key, entry->port, error.message);
+}
+
+/* Calls change for every route of the port's network that names it and is (not) active. */
+static void route_each_of_port(struct port *port, bool active,
+        void (*change)(struct static_route *entry, const struct port *port))
+{
+	size_t n;
+	struct static_route **entries;
+
+	if (!n_with_port)
+		return;
+	entries = route_static_of(port->network, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (entries[i]->active == active && !strcmp(entries[i]->port, port->spec.name))
+			change(entries[i], port);
+	}
+	free(entries);
+}
+
+static void route_deactivate(struct static_route *entry, const struct port *port)
+{
+	struct dp_error error = {0};
+	size_t removed;
+
+	(void)port;
+	if (dp_route_del(&entry->route, 1, &removed, &error))
+		log_message(LOG_WARNING, "static route %s: %s", entry->key, error.message);
+	entry->active = false;
+}
+
+void route_port_added(struct port *port)
+{
+	route_each_of_port(port, false, route_activate);
+}
+
+void route_port_removing(struct port *port)
+{
+	route_each_of_port(port, true, route_deactivate);
+}
+
+int route_network_unstore(struct request *request, const struct network *network)
+{
+	size_t n;
+	struct static_route **entries = route_static_of(network, &n);
+	int rc = 0;
+
+	for (size_t i = 0; i < n && !rc; i++)
+		rc = object_unstore(request, KIND_ROUTE, entries[i]->key);
+	free(entries);
+	return rc;
+}
+
+void route_network_gone(struct request *request, const struct network *network)
+{
+	size_t n;
+	struct static_route **entries = route_static_of(network, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		cJSON *body = route_body(&entries[i]->route, entries[i]->port);
+
+		/* The index has no name any more. */
+		cJSON_ReplaceItemInObjectCaseSensitive(
+		        body, "network", cJSON_CreateString(network->spec.name));
+		object_on_rollback(request, route_add, body);
+		route_static_drop(entries[i]);
+	}
+	free(entries);
+}
+
+void route_free_all(void)
+{
+	map_clear(&routes, free);
+	n_with_port = 0;
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* route.sync: a client brings all routes of an owner. They are collected here and nothing changes
+ * before the commit, which compares them with what is there and touches the difference only: a
+ * controller that comes back with the same routes moves none. */
+#include "control/route_sync.h"
+
+#include <stdlib.h>
+#include <errno.h>
+#include <string.h>
+
+static struct route_sync *syncs; /* the open ones */
+
+bool route_sync_owner_busy(uint8_t owner)
+{
+	for (const struct route_sync *sync = syncs; sync; sync = sync->next) {
+		if (sync->owner == owner)
+			return true;
+	}
+	return false;
+}
+
+void route_sync_port_gone(const struct port *port)
+{
+	for (struct route_sync *sync = syncs; sync; sync = sync->next) {
+		for (size_t i = 0; i < sync->n && !sync->lost[0]; i++) {
+			if (sync->routes[i].port == port->spec.index)
+				strcpy(sync->lost, port->spec.name);
+		}
+	}
+}
+
+static void sync_drop(struct client *client)
+{
+	void **slot = client_slot(client, CLIENT_ROUTE_SYNC);
+	struct route_sync *sync = *slot;
+
+	if (!sync)
+		return;
+	for (struct route_sync **link = &syncs; *link; link = &(*link)->next) {
+		if (*link == sync) {
+			*link = sync->next;
+			break;
+		}
+	}
+	free(sync->routes);
+	free(sync);
+	*slot = NULL;
+}
+
+void route_sync_client_gone(struct client *client)
+{
+	sync_drop(client);
+}
+
+static int sync_begin(struct request *request, const struct network *network, uint8_t owner)
+{
+	void **slot = client_slot(request->client, CLIENT_ROUTE_SYNC);
+	struct route_sync *sync;
+
+	if (*slot)
+		return request_fail(request, PR_ERR_CONFLICT, "step",
+		        "this connection has a sync open; commit or abort it first");
+	sync = calloc(1, sizeof(*sync));
+	if (!sync)
+		return request_fail(request, PR_ERR_INTERNAL, NULL, "out of memory");
+	strcpy(sync->network, network->spec.name);
+	sync->owner = owner;
+	sync->next = syncs;
+	syncs = sync;
+	*slot = sync;
+	return 0;
+}
+
+/* Room for more routes, at most as many as the tables hold. */
+static int sync_grow(struct request *request, struct route_sync *sync, size_t more)
+{
+	size_t size = sync->size ? sync->size : 1024;
+	struct dp_totals *totals;
+	struct dp_route *routes;
+	uint64_t limit;
+
+	if (sync->n + more <= sync->size)
+		return 0;
+	totals = malloc(sizeof(*totals));
+	if (!totals)
+		return request_fail(request, PR_ERR_INTERNAL, NULL, "out of memory");
+	dp_totals(totals);
+	limit = totals->routes.size;
+	free(totals);
+	if (sync->n + more > limit)
+		return request_fail(request, PR_ERR_FULL, "routes",
+		        "the tables hold %llu routes; raise limits.routes of the configuration",
+		        (unsigned long long)limit);
+	while (size < sync->n + more)
+		size *= 2;
+	routes = realloc(sync->routes, size * sizeof(*routes));
+	if (!routes)
+		return request_fail(request, PR_ERR_INTERNAL, NULL, "out of memory");
+	sync->routes = routes;
+	sync->size = size;
+	return 0;
+}
+
+static int sync_chunk(struct request *request, struct route_sync *sync, struct network *network)
+{
+	const cJSON *routes = json_array(request->params, "routes"), *item;
+	size_t n = sync->n;
+	unsigned index = 0;
+	bool missing;
+
+	if (sync_grow(request, sync, (size_t)cJSON_GetArraySize(routes)))
+		return -1;
+	cJSON_ArrayForEach (item, routes) {
+		char where[32];
+
+		snprintf(where, sizeof(where), "routes[%u].", index++);
+		if (route_parse(
+		            request, item, where, network, sync->owner, &sync->routes[n], &missing))
+			return -1;
+		n++;
+	}
+	sync->n = n; /* a chunk is taken wholly or not at all */
+	return 0;
+}
+
+static int sync_answer(struct request *request, const struct route_change *change)
+{
+	json_add_u64(request->result, "added", change->n_add);
+	json_add_u64(request->result, "removed", change->n_del);
+	json_add_u64(request->result, "kept", change->kept);
+	return 0;
+}
+
+static int sync_commit(
+        struct request *request, struct route_sync *sync, const struct network *network)
+{
+	struct route_change change = {.network = network, .owner = sync->owner};
+	int rc;
+
+	if (sync->lost[0])
+		rc = request_fail(request, PR_ERR_CONFLICT, "step",
+		        "port \"%s\" was removed since this sync named it; begin again",
+		        sync->lost);
+	else
+		rc = route_change_find(request, sync, &change);
+	if (!rc)
+		rc = route_change_apply(request, &change);
+	if (!rc)
+		rc = sync_answer(request, &change);
+	route_change_free(&change);
+	sync_drop(request->client);
+	return rc;
+}
+
+int route_sync(struct request *request)
+{
+	const char *step = json_string(request->params, "step", "");
+	const char *owner = json_string(request->params, "owner", "");
+	struct network *network = network_wanted_mode(request, "network", true);
+	struct route_sync *sync;
+	uint8_t number;
+
+	if (!network || owner_number(request, owner, &number))
+		return -1;
+	if (!request->client)
+		return request_fail(request, PR_ERR_REQUEST, NULL, "route.sync needs a connection");
+	if (json_has(request->params, "routes") && strcmp(step, "chunk") &&
+	        cJSON_GetArraySize(json_array(request->params, "routes")))
+		return request_fail(
+		        request, PR_ERR_PARAMS, "routes", "only the step chunk brings routes");
+	if (!strcmp(step, "begin"))
+		return sync_begin(request, network, number);
+	sync = *client_slot(request->client, CLIENT_ROUTE_SYNC);
+	if (!strcmp(step, "abort")) {
+		sync_drop(request->client);
+		return 0;
+	}
+	if (!sync)
+		return request_fail(
+		        request, PR_ERR_CONFLICT, "step", "no sync is open; begin one first");
+	if (strcmp(sync->network, network->spec.name) || sync->owner != number)
+		return request_fail(request, PR_ERR_CONFLICT,
+		        sync->owner != number ? "owner" : "network",
+		        "the open sync is of owner \"%s\" in network \"%s\"",
+		        owner_name(sync->owner), sync->network);
+	if (!strcmp(step, "chunk"))
+		return sync_chunk(request, sync, network);
+	return sync_commit(request, sync, network);
+}
