@@ -50,7 +50,7 @@ static const struct table tables[] = {
         {"stats", {{"PORT", "name", TEXT}, {"RX-PACKETS", "rxPackets", NUMBER},
                           {"RX-BYTES", "rxBytes", BYTES}, {"TX-PACKETS", "txPackets", NUMBER},
                           {"TX-BYTES", "txBytes", BYTES}, {"DROPS", "drops", SUM}}},
-        {"counts", {{"NAME", "name", TEXT}, {"COUNT", "count", NUMBER}}},
+        {"counts", {{"", "name", TEXT}, {"", "count", NUMBER}}},
 };
 
 const char *ctl_bytes(double bytes, char *text, size_t size)
