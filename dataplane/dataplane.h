@@ -3,8 +3,8 @@
  *
  * Every function here is called from the control thread (one thread, the one that called dp_start),
  * may block for milliseconds (device set-up, a transaction of the tables thread, a grace period),
- * and never stops a worker. Functions that take a struct dp_error return 0, or a negative errno with
- * the error filled in; then nothing was changed. Specs are copied. */
+ * and never stops a worker. Functions that take a struct dp_error return 0, or a negative errno
+ * with the error filled in; then nothing was changed. Specs are copied. */
 #ifndef PODRAIL_DATAPLANE_H
 #define PODRAIL_DATAPLANE_H
 
@@ -40,10 +40,10 @@ struct dp_config {
 	enum dp_idle idle;
 	unsigned memory_mib; /* hugepage memory; 0: just what the limits below need */
 	bool no_huge; /* ordinary pages (tests only: slow, and no vhost-user mbuf sharing needed) */
-	unsigned mbufs; /* 0: default */
-	unsigned max_routes; /* prefixes of all networks together */
+	unsigned mbufs;         /* 0: default */
+	unsigned max_routes;    /* prefixes of all networks together */
 	unsigned max_fib_nodes; /* 1 KiB each */
-	unsigned max_fdb; /* MAC addresses */
+	unsigned max_fdb;       /* MAC addresses */
 	unsigned max_neighbours;
 	char run_dir[256]; /* unique per instance: names the DPDK instance too */
 	void (*log)(int priority, const char *message); /* syslog priorities; any thread */
@@ -66,17 +66,16 @@ struct dp_network_spec {
 	bool routed;
 	uint16_t mtu;
 	struct pr_mac gateway_mac;
-	uint32_t mac_ageing; /* seconds, 0: never; bridged */
-	uint32_t mac_limit; /* learned addresses, 0: the table's size; bridged */
-	bool proxy_arp; /* routed */
+	uint32_t mac_ageing;           /* seconds, 0: never; bridged */
+	uint32_t mac_limit;            /* learned addresses, 0: the table's size; bridged */
+	bool proxy_arp;                /* routed */
 	uint8_t n_subnets, n_gateways; /* routed */
 	struct pr_prefix subnets[PR_SUBNETS_MAX]; /* host bits clear */
-	struct pr_ip gateways[PR_GATEWAYS_MAX]; /* IPv4 addresses that answer */
+	struct pr_ip gateways[PR_GATEWAYS_MAX];   /* IPv4 addresses that answer */
 };
 
 /* index: filled with the network's index. -ENOSPC, -EEXIST (name or wanted index taken). */
-int dp_network_add(
-	const struct dp_network_spec *spec, uint16_t *index, struct dp_error *error);
+int dp_network_add(const struct dp_network_spec *spec, uint16_t *index, struct dp_error *error);
 /* -EBUSY while it has ports. Its routes and neighbours go with it. */
 int dp_network_del(uint16_t index, struct dp_error *error);
 
@@ -93,22 +92,22 @@ struct dp_port_spec {
 	enum dp_port_kind kind;
 	uint16_t network;
 	uint16_t mtu;
-	struct pr_mac mac; /* vhost-user: the pod's (required); eth: zero = the device's */
+	struct pr_mac mac;         /* vhost-user: the pod's (required); eth: zero = the device's */
 	struct pr_mac gateway_mac; /* routed: zero = the network's */
-	uint16_t vlan; /* 0 or 1..4094, see docs/protocol.md */
+	uint16_t vlan;             /* 0 or 1..4094, see docs/protocol.md */
 	bool has_trunk;
 	uint64_t trunk[64]; /* bit v: VLAN v passes tagged */
 	bool isolated;
 	bool trust;
-	uint32_t mac_limit; /* learned addresses, 0: unlimited */
+	uint32_t mac_limit;  /* learned addresses, 0: unlimited */
 	uint32_t flood_rate; /* packets a second, 0: unlimited */
 	uint8_t n_addresses, n_allowed_prefixes, n_allowed_macs;
 	struct pr_prefix addresses[PR_ADDRESSES_MAX]; /* host bits kept */
 	struct pr_prefix allowed_prefixes[PR_ALLOWED_MAX];
 	struct pr_mac allowed_macs[PR_ALLOWED_MAX];
 	/* vhost-user */
-	char socket[512]; /* absolute path; may exceed sun_path */
-	bool server; /* podrail creates the socket */
+	char socket[512];   /* absolute path; may exceed sun_path */
+	bool server;        /* podrail creates the socket */
 	int32_t socket_gid; /* server mode: group of the socket, -1: leave */
 	/* both; eth: 0 = as many as there are workers and the device has */
 	uint8_t queues;
@@ -121,7 +120,7 @@ struct dp_port_spec {
  * missing, no such device), -ELOOP (a symbolic link in the socket's path), -EADDRINUSE (socket or
  * address taken by another port). */
 int dp_port_add(const struct dp_port_spec *spec, uint16_t *index, struct pr_mac *mac,
-	struct dp_error *error);
+        struct dp_error *error);
 /* Returns after a grace period: no worker touches the port any more; learned MACs, neighbours and
  * the routes that lead to it are gone (static routes through it become unreachable and come back
  * with a port of the same index: control re-adds them). */
@@ -146,26 +145,25 @@ enum dp_route_type {
 	DP_ROUTE_BLACKHOLE,
 	DP_ROUTE_UNREACHABLE,
 	DP_ROUTE_CONNECTED, /* only in answers: a network's subnet */
-	DP_ROUTE_PORT, /* only in answers: a pod's own address */
-	DP_ROUTE_LOCAL, /* only in answers: a gateway address */
+	DP_ROUTE_PORT,      /* only in answers: a pod's own address */
+	DP_ROUTE_LOCAL,     /* only in answers: a gateway address */
 };
 
 struct dp_route {
 	uint16_t network;
 	struct pr_prefix prefix; /* IPv4, host bits clear */
 	enum dp_route_type type;
-	uint16_t port; /* DP_INDEX_ANY: found through gateway */
+	uint16_t port;        /* DP_INDEX_ANY: found through gateway */
 	struct pr_ip gateway; /* family 0: none */
-	uint8_t owner; /* control's number for the owner, 0 = static */
-	uint32_t next_hop; /* in answers: index of the next hop */
+	uint8_t owner;        /* control's number for the owner, 0 = static */
+	uint32_t next_hop;    /* in answers: index of the next hop */
 };
 
-/* Adds or replaces n routes in one transaction: all or none. failed: index of the route at fault. */
-int dp_route_add(
-	const struct dp_route *routes, size_t n, size_t *failed, struct dp_error *error);
+/* Adds or replaces n routes in one transaction: all or none. failed: index of the route at fault.
+ */
+int dp_route_add(const struct dp_route *routes, size_t n, size_t *failed, struct dp_error *error);
 /* removed: how many of them were there. */
-int dp_route_del(
-	const struct dp_route *routes, size_t n, size_t *removed, struct dp_error *error);
+int dp_route_del(const struct dp_route *routes, size_t n, size_t *removed, struct dp_error *error);
 
 /* Mark and sweep: begin marks all routes of that owner in that network as old, dp_route_add of the
  * same owner unmarks, commit removes those still marked. A new begin or an abort unmarks all. */
@@ -176,7 +174,7 @@ void dp_route_sync_abort(uint16_t network, uint8_t owner);
 /* Copies up to n routes of a network behind `after` (NULL: from the first), ordered by address and
  * length; returns how many. owner -1: all. */
 size_t dp_route_list(uint16_t network, int owner, const struct pr_prefix *after,
-	struct dp_route *routes, size_t n);
+        struct dp_route *routes, size_t n);
 /* How many prefixes the network has. */
 size_t dp_route_count(uint16_t network);
 
@@ -206,7 +204,7 @@ struct dp_neighbour {
 	struct pr_mac mac;
 	enum dp_neighbour_state state;
 	uint32_t held; /* packets */
-	uint32_t age; /* seconds since confirmed */
+	uint32_t age;  /* seconds since confirmed */
 };
 int dp_neighbour_add(const struct dp_neighbour *neighbour, struct dp_error *error);
 /* -ENOENT when there is none. */
@@ -243,13 +241,15 @@ struct dp_totals {
 	struct dp_table_fill {
 		uint64_t used, size;
 	} routes, fib_nodes, next_hops, fdb, neighbours, ports, networks, mbufs;
-	uint64_t learn_lost; /* learn events that found their ring full: repeated by the next packet */
+	uint64_t learn_lost; /* learn events that found their ring full: repeated by the next packet
+	                      */
 };
 void dp_totals(struct dp_totals *totals);
 
 struct dp_worker_info {
 	int cpu;
-	uint64_t busy_cycles, idle_cycles, packets, batches, polls;
+	uint64_t busy_cycles, idle_cycles, packets, batches;
+	uint64_t polls; /* that found packets */
 	bool sleeping;
 	uint64_t tsc_hz;
 	struct {

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <rte_arp.h>
+#include <rte_ether.h>
+#include <rte_malloc.h>
+
+#include "dataplane/neighbour_control.h"
+#include "dataplane/network_control.h"
+#include "dataplane/route_control.h"
+#include "dataplane/table/neighbour.h"
+
+#define TIMERS_A_TICK 1024
+
+static struct neighbour_table *table;
+static uint32_t table_max;
+/* The entry that is on its way out: next hops are published as if it were gone. */
+static const struct neighbour *leaving;
+
+/* The entry has a route of its own because somebody looked for it in a connected prefix. */
+enum { COOKIE_ROUTE = 1 };
+
+/* ---- asking ---- */
+
+static uint32_t sender_address(const struct neighbour *entry)
+{
+	const struct dp_port_spec *spec = &port_at(entry->port)->spec;
+
+	for (unsigned n = 0; spec->kind == DP_PORT_ETH && n < spec->n_addresses; n++)
+		if (pr_prefix_contains(&spec->addresses[n], &entry->ip))
+			return pr_ip4_host(&spec->addresses[n].addr);
+	return shared->port[entry->port].own_address;
+}
+
+static void fill_request(uint8_t *frame, const struct neighbour *entry, bool unicast)
+{
+	const struct port *port = &shared->port[entry->port];
+	struct rte_ether_hdr *ether = (void *)frame;
+	struct rte_arp_hdr *arp = (void *)(ether + 1);
+
+	memset(frame, 0, RTE_ETHER_MIN_LEN - RTE_ETHER_CRC_LEN);
+	memset(&ether->dst_addr, 0xff, 6);
+	if (unicast)
+		memcpy(&ether->dst_addr, &entry->mac, 6);
+	memcpy(&ether->src_addr, &port->gateway_mac, 6);
+	ether->ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_ARP);
+	arp->arp_hardware = rte_cpu_to_be_16(RTE_ARP_HRD_ETHER);
+	arp->arp_protocol = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
+	arp->arp_hlen = 6;
+	arp->arp_plen = 4;
+	arp->arp_opcode = rte_cpu_to_be_16(RTE_ARP_OP_REQUEST);
+	memcpy(&arp->arp_data.arp_sha, &port->gateway_mac, 6);
+	arp->arp_data.arp_sip = rte_cpu_to_be_32(sender_address(entry));
+	memcpy(&arp->arp_data.arp_tip, entry->ip.v4, 4);
+}
+
+static void send_probe(void *ctx, const struct neighbour *entry, bool unicast)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(shared->mbufs);
+
+	(void)ctx;
+	if (!m)
+		return; /* asked again in a second */
+	fill_request((uint8_t *)rte_pktmbuf_append(m, RTE_ETHER_MIN_LEN - RTE_ETHER_CRC_LEN), entry,
+	        unicast);
+	*mbuf_note(m) = (struct note){
+	        .stage = PR_STAGE_TX,
+	        .in_port = NO_PORT,
+	        .out_port = entry->port,
+	        .out_tag = shared->port[entry->port].vlan,
+	        .generated = true,
+	};
+	tables_inject(0, m);
+}
+
+/* ---- what the table tells ---- */
+
+static void changed(void *ctx, struct neighbour *entry)
+{
+	(void)ctx;
+	hops_neighbour_changed(entry->network, pr_ip4_host(&entry->ip));
+}
+
+static void removed(void *ctx, struct neighbour *entry)
+{
+	uint32_t address = pr_ip4_host(&entry->ip);
+
+	leaving = entry;
+	if (entry->cookie == COOKIE_ROUTE)
+		route_unset(entry->network, address, 32, ROUTE_OWNER_NEIGHBOUR);
+	changed(ctx, entry);
+	leaving = NULL;
+}
+
+static bool used(void *ctx, const struct neighbour *entry)
+{
+	(void)ctx;
+	return hops_used(entry->network, pr_ip4_host(&entry->ip));
+}
+
+static void release_held(void *ctx, const struct neighbour *entry, void *packet)
+{
+	(void)ctx;
+	(void)entry;
+	tables_inject(mbuf_note(packet)->worker, packet);
+}
+
+static void drop_held(
+        void *ctx, const struct neighbour *entry, void *packet, enum neighbour_drop reason)
+{
+	(void)ctx;
+	(void)entry;
+	if (reason == NEIGHBOUR_DROP_FULL) {
+		tables_drop(packet, PR_DROP_NEIGHBOUR_QUEUE);
+		return;
+	}
+	if (reason == NEIGHBOUR_DROP_REMOVED) {
+		tables_drop(packet, PR_DROP_NEIGHBOUR_FAILED);
+		return;
+	}
+	/* The sender learns of it (RFC 1812 5.2.7.1). */
+	mbuf_note(packet)->stage = PR_STAGE_ICMP_ERROR;
+	mbuf_note(packet)->reason = PR_DROP_NEIGHBOUR_FAILED;
+	tables_inject(mbuf_note(packet)->worker, packet);
+}
+
+static const struct neighbour_ops ops = {
+        .send_probe = send_probe,
+        .resolved = changed,
+        .lost = changed,
+        .removed = removed,
+        .used = used,
+        .release_held = release_held,
+        .drop_held = drop_held,
+};
+
+/* ---- events of workers ---- */
+
+void neighbour_punt(const struct event *event)
+{
+	const struct hop *hop = hop_at(event->next_hop);
+	uint16_t network = shared->segment[event->segment].network;
+	struct pr_ip ip = pr_ip4_from_host(event->address);
+	struct neighbour *entry;
+
+	if ((hop->kind != HOP_VIA && hop->kind != HOP_GLEAN) || hop->dead ||
+	        hop->network != network || !port_at(event->port)->used) {
+		tables_drop(event->packet, PR_DROP_NO_ROUTE);
+		return;
+	}
+	if (neighbour_get_or_create(table, network, &ip, hop->port, tables_now(), &entry)) {
+		tables_drop(event->packet, PR_DROP_NEIGHBOUR_QUEUE);
+		return;
+	}
+	if (entry->port != hop->port) {
+		tables_drop(event->packet, PR_DROP_NEIGHBOUR_FAILED);
+		return;
+	}
+	if (hop->kind == HOP_GLEAN && entry->cookie != COOKIE_ROUTE &&
+	        route_set(network, event->address, 32,
+	                hop_take(HOP_VIA, network, hop->port, event->address),
+	                ROUTE_OWNER_NEIGHBOUR) == 0)
+		entry->cookie = COOKIE_ROUTE;
+	neighbour_hold(table, entry, event->packet, event->port);
+}
+
+void neighbour_event(const struct event *event)
+{
+	uint16_t network = shared->segment[event->segment].network;
+	struct pr_ip ip = pr_ip4_from_host(event->address);
+	const struct neighbour *entry = neighbour_find(table, network, &ip);
+
+	/* An entry is made only when somebody needs it, and only its own port may speak of it. */
+	if (!entry || entry->port != event->port || !port_at(event->port)->used)
+		return;
+	neighbour_learn(table, network, &ip, event->port, &event->mac, tables_now(),
+	        event->solicited ? NEIGHBOUR_SOLICITED : 0);
+}
+
+void neighbours_tick(uint64_t now_ms)
+{
+	neighbour_tick(table, now_ms, TIMERS_A_TICK);
+}
+
+/* ---- for the other parts ---- */
+
+static void *memory_alloc(size_t size)
+{
+	return rte_malloc("neighbours", size, RTE_CACHE_LINE_SIZE);
+}
+
+static const struct table_memory memory = {.alloc = memory_alloc, .release = rte_free};
+
+int neighbours_init(unsigned max)
+{
+	struct neighbour_config config = {.max = max, .max_ports = PR_PORTS_MAX};
+
+	if (getrandom(&config.seed, sizeof(config.seed), 0) != sizeof(config.seed))
+		return -EIO;
+	table_max = max;
+	table = neighbour_table_create(&memory, &config, &ops, NULL);
+	return table ? 0 : -errno;
+}
+
+void neighbours_free(void)
+{
+	/* Held packets lie in a pool that goes as a whole. */
+	neighbour_table_destroy(table);
+	table = NULL;
+}
+
+enum neighbour_answer neighbour_mac(
+        uint16_t network, uint16_t port, uint32_t address, struct pr_mac *mac)
+{
+	struct pr_ip ip = pr_ip4_from_host(address);
+	const struct neighbour *entry = neighbour_find(table, network, &ip);
+
+	if (!entry || entry == leaving || entry->port != port)
+		return NEIGHBOUR_UNKNOWN;
+	if (entry->state == NEIGHBOUR_FAILED)
+		return NEIGHBOUR_SILENT;
+	if (!neighbour_usable(entry))
+		return NEIGHBOUR_UNKNOWN;
+	*mac = entry->mac;
+	return NEIGHBOUR_KNOWN;
+}
+
+int neighbour_set_static(
+        uint16_t network, uint16_t port, uint32_t address, const struct pr_mac *mac)
+{
+	struct pr_ip ip = pr_ip4_from_host(address);
+	const struct neighbour *entry = neighbour_find(table, network, &ip);
+
+	if (entry && entry->state == NEIGHBOUR_STATIC && entry->port != port)
+		return -EEXIST;
+	return neighbour_add_static(table, network, &ip, port, mac, tables_now());
+}
+
+int neighbour_remove(uint16_t network, uint32_t address)
+{
+	struct pr_ip ip = pr_ip4_from_host(address);
+
+	return neighbour_del(table, network, &ip);
+}
+
+void neighbours_port_gone(uint16_t port)
+{
+	neighbour_flush_port(table, port);
+}
+
+void neighbours_network_gone(uint16_t network)
+{
+	neighbour_flush_network(table, network);
+}
+
+uint32_t neighbours_count(void)
+{
+	struct neighbour_stats stats;
+
+	neighbour_stats(table, &stats);
+	return stats.entries;
+}
+
+uint32_t neighbours_max(void)
+{
+	return table_max;
+}
+
+/* ---- what control asks for ---- */
+
+struct neighbour_request {
+	const struct dp_neighbour *neighbour;
+	struct dp_error *error;
+	uint16_t network;
+	const struct pr_ip *address;
+	struct dp_neighbour *list;
+	size_t n;
+};
+
+static int fail(struct dp_error *error, int code, int rc, const char *field, const char *message)
+{
+	error->code = code;
+	snprintf(error->field, sizeof(error->field), "%s", field);
+	snprintf(error->message, sizeof(error->message), "%s", message);
+	return rc;
+}
+
+static int add(void *arg)
+{
+	struct neighbour_request *request = arg;
+	const struct dp_neighbour *wanted = request->neighbour;
+	int rc;
+
+	if (wanted->port >= PR_PORTS_MAX || !port_at(wanted->port)->used ||
+	        port_at(wanted->port)->spec.network != wanted->network)
+		return fail(request->error, PR_ERR_NOT_FOUND, -ENOENT, "port",
+		        "no such port in this network");
+	if (!network_fib(wanted->network) || wanted->address.family != AF_INET)
+		return fail(request->error, PR_ERR_PARAMS, -EINVAL, "address",
+		        "neighbours are IPv4 addresses of routed networks");
+	rc = neighbour_set_static(
+	        wanted->network, wanted->port, pr_ip4_host(&wanted->address), &wanted->mac);
+	if (rc == -EEXIST)
+		return fail(request->error, PR_ERR_CONFLICT, rc, "address",
+		        "the address is known on another port");
+	if (rc == -EINVAL)
+		return fail(request->error, PR_ERR_PARAMS, rc, "mac", "not a unicast MAC address");
+	if (rc)
+		return fail(request->error, PR_ERR_FULL, rc, "",
+		        "the neighbour table is full: raise limits.neighbours");
+	return 0;
+}
+
+int dp_neighbour_add(const struct dp_neighbour *neighbour, struct dp_error *error)
+{
+	return tables_call(
+	        add, &(struct neighbour_request){.neighbour = neighbour, .error = error});
+}
+
+static int del(void *arg)
+{
+	struct neighbour_request *request = arg;
+	struct fib4_route route;
+	uint32_t address = pr_ip4_host(request->address);
+
+	/* A pod's own address goes with its port. */
+	if (network_fib(request->network) &&
+	        fib4_get(network_fib(request->network), address, 32, &route) == 0 &&
+	        route.owner == ROUTE_OWNER_PORT)
+		return -EPERM;
+	return neighbour_remove(request->network, address);
+}
+
+int dp_neighbour_del(uint16_t network, const struct pr_ip *address)
+{
+	return tables_call(
+	        del, &(struct neighbour_request){.network = network, .address = address});
+}
+
+static enum dp_neighbour_state public_state(uint8_t state)
+{
+	switch (state) {
+	case NEIGHBOUR_STATIC:
+		return DP_NEIGHBOUR_STATIC;
+	case NEIGHBOUR_REACHABLE:
+		return DP_NEIGHBOUR_REACHABLE;
+	case NEIGHBOUR_STALE:
+		return DP_NEIGHBOUR_STALE;
+	case NEIGHBOUR_PROBE:
+		return DP_NEIGHBOUR_PROBE;
+	case NEIGHBOUR_FAILED:
+		return DP_NEIGHBOUR_FAILED;
+	default:
+		return DP_NEIGHBOUR_INCOMPLETE;
+	}
+}
+
+static int list(void *arg)
+{
+	struct neighbour_request *request = arg;
+	const struct neighbour *entry;
+	uint32_t cursor = 0;
+	size_t max = neighbours_count();
+
+	request->list = calloc(max + 1, sizeof(*request->list));
+	if (!request->list)
+		return -ENOMEM;
+	while (request->n < max && (entry = neighbour_next(table, &cursor)))
+		request->list[request->n++] = (struct dp_neighbour){
+		        .network = entry->network,
+		        .port = entry->port,
+		        .address = entry->ip,
+		        .mac = entry->mac,
+		        .state = public_state(entry->state),
+		        .held = entry->held,
+		        .age = (uint32_t)((tables_now() - entry->since) / 1000),
+		};
+	return 0;
+}
+
+struct dp_neighbour *dp_neighbour_list(size_t *n)
+{
+	struct neighbour_request request = {0};
+
+	tables_call(list, &request);
+	*n = request.n;
+	if (request.n)
+		return request.list;
+	free(request.list);
+	return NULL;
+}

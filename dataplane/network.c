@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <string.h>
+
+#include "dataplane/neighbour_control.h"
+#include "dataplane/network_control.h"
+#include "dataplane/route_control.h"
+#include "dataplane/tables.h"
+
+static struct network networks[PR_NETWORKS_MAX];
+
+struct network *network_at(uint16_t index)
+{
+	return &networks[index];
+}
+
+struct fib4 *network_fib(uint16_t network)
+{
+	return network < PR_NETWORKS_MAX ? networks[network].fib : NULL;
+}
+
+static int fail(struct dp_error *error, int code, int rc, const char *field, const char *message)
+{
+	error->code = code;
+	snprintf(error->field, sizeof(error->field), "%s", field);
+	snprintf(error->message, sizeof(error->message), "%s", message);
+	return rc;
+}
+
+struct network_request {
+	const struct dp_network_spec *spec;
+	uint16_t index;
+	struct dp_error *error;
+};
+
+static int find_index(const struct dp_network_spec *spec, struct dp_error *error)
+{
+	if (spec->index != DP_INDEX_ANY) {
+		if (spec->index >= PR_NETWORKS_MAX || networks[spec->index].used)
+			return fail(error, PR_ERR_EXISTS, -EEXIST, "index",
+			        "the network's index is taken");
+		return spec->index;
+	}
+	for (int n = 0; n < PR_NETWORKS_MAX; n++)
+		if (!networks[n].used)
+			return n;
+	return fail(error, PR_ERR_FULL, -ENOSPC, "", "no room for another network (256)");
+}
+
+/* Our own addresses, and the subnets: what nobody has in them is unreachable. */
+static int add_own_routes(struct network *network, uint16_t index)
+{
+	const struct dp_network_spec *spec = &network->spec;
+	int rc = 0;
+
+	network->hop_local = hop_take(HOP_LOCAL, index, NO_PORT, 0);
+	network->hop_unreachable = hop_take(HOP_UNREACHABLE, index, NO_PORT, 0);
+	if (!network->hop_local || !network->hop_unreachable)
+		return -ENOSPC;
+	for (unsigned n = 0; !rc && n < spec->n_gateways; n++) {
+		if (spec->gateways[n].family != AF_INET)
+			continue;
+		rc = route_set(index, pr_ip4_host(&spec->gateways[n]), 32,
+		        hop_take(HOP_LOCAL, index, NO_PORT, 0), ROUTE_OWNER_LOCAL);
+	}
+	for (unsigned n = 0; !rc && n < spec->n_subnets; n++) {
+		if (spec->subnets[n].addr.family != AF_INET)
+			continue;
+		rc = route_set(index, pr_ip4_host(&spec->subnets[n].addr), spec->subnets[n].len,
+		        hop_take(HOP_UNREACHABLE, index, NO_PORT, 0), ROUTE_OWNER_CONNECTED);
+	}
+	return rc;
+}
+
+static void free_fib(void *arg)
+{
+	fib4_destroy(arg);
+}
+
+static void free_routed_segment(void *arg)
+{
+	struct segment *segment = arg;
+
+	segment->fib = NULL;
+	segment->used = false;
+}
+
+static void release_network(struct network *network)
+{
+	if (network->fib) {
+		struct fib4_route route;
+
+		while (fib4_list(network->fib, NULL, &route, 1)) {
+			hop_release(route.nexthop);
+			fib4_del(network->fib, route.addr, route.len);
+		}
+		if (network->hop_local)
+			hop_release(network->hop_local);
+		if (network->hop_unreachable)
+			hop_release(network->hop_unreachable);
+		if (network->routed_segment)
+			tables_retire(
+			        free_routed_segment, &shared->segment[network->routed_segment]);
+		tables_retire(free_fib, network->fib);
+	}
+	memset(network, 0, sizeof(*network));
+}
+
+static int add(void *arg)
+{
+	struct network_request *request = arg;
+	int index = find_index(request->spec, request->error), rc = 0;
+	struct network *network;
+
+	if (index < 0)
+		return index;
+	network = &networks[index];
+	network->used = true;
+	network->spec = *request->spec;
+	network->spec.index = (uint16_t)index;
+	request->index = (uint16_t)index;
+	if (!network->spec.routed)
+		return 0;
+	network->fib = fib4_create(shared->fib_pool, (uint16_t)index);
+	if (!network->fib)
+		rc = -ENOMEM;
+	if (!rc)
+		rc = add_own_routes(network, (uint16_t)index);
+	if (!rc) {
+		network->routed_segment = segment_take((uint16_t)index, 0);
+		rc = network->routed_segment ? 0 : -ENOSPC;
+	}
+	if (!rc)
+		return 0;
+	release_network(network);
+	if (rc == -EEXIST)
+		return fail(request->error, PR_ERR_CONFLICT, rc, "subnets",
+		        "two of the subnets or gateways are the same");
+	return fail(request->error, PR_ERR_FULL, rc, "",
+	        "no room for another routed network: raise memory, limits.routes or "
+	        "limits.fibNodes");
+}
+
+int dp_network_add(const struct dp_network_spec *spec, uint16_t *index, struct dp_error *error)
+{
+	struct network_request request = {.spec = spec, .error = error};
+	int rc = tables_call(add, &request);
+
+	if (!rc)
+		*index = request.index;
+	return rc;
+}
+
+static int del(void *arg)
+{
+	struct network_request *request = arg;
+	struct network *network = &networks[request->index];
+
+	if (request->index >= PR_NETWORKS_MAX || !network->used)
+		return fail(request->error, PR_ERR_NOT_FOUND, -ENOENT, "name", "no such network");
+	if (network->ports)
+		return fail(request->error, PR_ERR_IN_USE, -EBUSY, "name",
+		        "the network still has ports: remove them first");
+	neighbours_network_gone(request->index);
+	release_network(network);
+	return 0;
+}
+
+int dp_network_del(uint16_t index, struct dp_error *error)
+{
+	int rc = tables_call(del, &(struct network_request){.index = index, .error = error});
+
+	/* A new network may get the same segment: nobody may still think of the old one. */
+	if (!rc)
+		tables_grace();
+	return rc;
+}
+
+static int stop(void *arg)
+{
+	(void)arg;
+	for (uint16_t n = 0; n < PR_NETWORKS_MAX; n++) {
+		if (!networks[n].used)
+			continue;
+		neighbours_network_gone(n);
+		release_network(&networks[n]);
+	}
+	return 0;
+}
+
+void networks_stop(void)
+{
+	tables_call(stop, NULL);
+	tables_grace();
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Next hops as the tables thread knows them: shared by routes, counted, and published to workers as
+ * immutable objects (shared.next_hop[]). Tables thread only. */
+#ifndef DATAPLANE_NEXT_HOP_H
+#define DATAPLANE_NEXT_HOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum hop_kind {
+	HOP_NONE,
+	HOP_VIA,   /* a neighbour's address on a port */
+	HOP_GLEAN, /* a connected prefix: the destination itself is looked for on a port */
+	HOP_LOCAL,
+	HOP_BLACKHOLE,
+	HOP_UNREACHABLE,
+};
+
+struct hop {
+	uint8_t kind;
+	bool dead; /* its port is gone: routes that still lead to it are unreachable */
+	uint16_t network, port;
+	uint32_t gateway; /* host order */
+	uint32_t references;
+	uint32_t chain; /* next index in the hash chain, or in the free list */
+};
+
+/* Takes all memory. Control thread, before the tables thread runs. */
+int hops_init(void);
+void hops_free(void);
+
+/* The next hop of these properties, made if need be; its reference count grows by one.
+ * Returns its index, or 0 when the table is full. */
+uint32_t hop_take(enum hop_kind kind, uint16_t network, uint16_t port, uint32_t gateway);
+/* One more reference to a next hop that has some. */
+void hop_hold(uint32_t index);
+/* Gives one reference back; the last one retires it. */
+void hop_release(uint32_t index);
+const struct hop *hop_at(uint32_t index);
+
+/* The neighbour of that address became known, changed or failed: publishes its next hops anew. */
+void hops_neighbour_changed(uint16_t network, uint32_t address);
+/* Whether workers used the neighbour's next hops since the last call. */
+bool hops_used(uint16_t network, uint32_t address);
+/* A port is going: all next hops through it become unreachable. */
+void hops_port_gone(uint16_t port);
+uint32_t hops_count(void);
+
+#endif

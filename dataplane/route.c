@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Routes as control asks for them. The functions without dp_ run in the tables thread. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/neighbour_control.h"
+#include "dataplane/network_control.h"
+#include "dataplane/route_control.h"
+#include "dataplane/tables.h"
+
+#define PAGE 1024
+
+static int fail(struct dp_error *error, int code, int rc, const char *field, const char *message)
+{
+	error->code = code;
+	snprintf(error->field, sizeof(error->field), "%s", field);
+	snprintf(error->message, sizeof(error->message), "%s", message);
+	return rc;
+}
+
+/* The port through which a gateway is reached; NO_PORT: none. */
+static uint16_t port_of_gateway(uint16_t network, uint32_t gateway)
+{
+	struct fib4_route route;
+	const struct hop *hop;
+
+	if (fib4_match(network_fib(network), gateway, &route))
+		return NO_PORT;
+	hop = hop_at(route.nexthop);
+	if (hop->dead || (hop->kind != HOP_VIA && hop->kind != HOP_GLEAN))
+		return NO_PORT;
+	/* A gateway behind another gateway would need recursion that nobody asked for. */
+	if (hop->kind == HOP_VIA && hop->gateway != gateway)
+		return NO_PORT;
+	return hop->port;
+}
+
+/* Fills hop with a reference of its own. */
+static int hop_of(const struct dp_route *route, uint32_t *hop, struct dp_error *error)
+{
+	uint32_t gateway = route->gateway.family ? pr_ip4_host(&route->gateway) : 0;
+	uint16_t port = route->port;
+
+	if (route->type == DP_ROUTE_BLACKHOLE)
+		*hop = hop_take(HOP_BLACKHOLE, route->network, NO_PORT, 0);
+	else if (route->type == DP_ROUTE_UNREACHABLE)
+		*hop = hop_take(HOP_UNREACHABLE, route->network, NO_PORT, 0);
+	else {
+		if (gateway && port == DP_INDEX_ANY)
+			port = port_of_gateway(route->network, gateway);
+		if (port == NO_PORT)
+			return fail(error, PR_ERR_PARAMS, -EHOSTUNREACH, "gateway",
+			        "the gateway is not reached directly: name the port, or an address "
+			        "in a connected subnet");
+		if (port >= PR_PORTS_MAX || !port_at(port)->used ||
+		        port_at(port)->spec.network != route->network)
+			return fail(error, PR_ERR_NOT_FOUND, -ENOENT, "port",
+			        "no such port in this network");
+		*hop = hop_take(gateway ? HOP_VIA : HOP_GLEAN, route->network, port, gateway);
+	}
+	if (!*hop)
+		return fail(error, PR_ERR_FULL, -ENOSPC, "", "the next-hop table is full (65535)");
+	return 0;
+}
+
+/* ---- adding: all or none ---- */
+
+struct undo {
+	struct fib4_route old;
+	bool existed, done;
+};
+
+struct route_request {
+	const struct dp_route *routes;
+	struct undo *undo;
+	size_t n, failed, removed;
+	struct dp_error *error;
+	/* lists */
+	uint16_t network;
+	int owner;
+	const struct pr_prefix *after;
+	struct dp_route *list;
+	const struct pr_ip *address;
+	struct dp_route_lookup *answer;
+};
+
+static int add_one(const struct dp_route *route, struct undo *undo, struct dp_error *error)
+{
+	uint32_t address = pr_ip4_host(&route->prefix.addr), hop;
+	struct fib4 *fib = network_fib(route->network);
+	int rc;
+
+	if (!fib)
+		return fail(error, PR_ERR_PARAMS, -EINVAL, "network", "the network is not routed");
+	rc = hop_of(route, &hop, error);
+	if (rc)
+		return rc;
+	undo->existed = fib4_get(fib, address, route->prefix.len, &undo->old) == 0 &&
+	                undo->old.owner != ROUTE_OWNER_NEIGHBOUR;
+	if (undo->existed && undo->old.owner < 256 && undo->old.owner != route->owner) {
+		hop_release(hop);
+		return fail(error, PR_ERR_CONFLICT, -EEXIST, "prefix",
+		        "another owner has a route of this prefix");
+	}
+	if (undo->existed)
+		/* The undo keeps the old next hop alive. */
+		hop_hold(undo->old.nexthop);
+	rc = route_set(route->network, address, route->prefix.len, hop, route->owner);
+	undo->done = !rc;
+	if (rc && undo->existed)
+		hop_release(undo->old.nexthop);
+	if (rc == -EEXIST)
+		return fail(error, PR_ERR_CONFLICT, rc, "prefix",
+		        "the prefix is a pod's address, a gateway or a connected subnet");
+	if (rc)
+		return fail(error, PR_ERR_FULL, rc, "prefix",
+		        "the route table is full: raise limits.routes or limits.fibNodes");
+	return 0;
+}
+
+static void undo_one(const struct dp_route *route, const struct undo *undo)
+{
+	uint32_t address = pr_ip4_host(&route->prefix.addr);
+
+	if (undo->existed)
+		route_set(route->network, address, route->prefix.len, undo->old.nexthop,
+		        undo->old.owner);
+	else
+		route_unset(route->network, address, route->prefix.len, route->owner);
+}
+
+static int add(void *arg)
+{
+	struct route_request *request = arg;
+	size_t n;
+	int rc = 0;
+
+	for (n = 0; n < request->n && !rc; n++)
+		rc = add_one(&request->routes[n], &request->undo[n], request->error);
+	if (!rc) {
+		for (n = 0; n < request->n; n++)
+			if (request->undo[n].existed)
+				hop_release(request->undo[n].old.nexthop);
+		return 0;
+	}
+	request->failed = --n;
+	while (n--)
+		undo_one(&request->routes[n], &request->undo[n]);
+	return rc;
+}
+
+int dp_route_add(const struct dp_route *routes, size_t n, size_t *failed, struct dp_error *error)
+{
+	struct route_request request = {.routes = routes, .n = n, .error = error};
+	int rc;
+
+	request.undo = calloc(n ? n : 1, sizeof(*request.undo));
+	if (!request.undo)
+		return fail(error, PR_ERR_FULL, -ENOMEM, "", "out of memory");
+	rc = tables_call(add, &request);
+	free(request.undo);
+	if (rc && failed)
+		*failed = request.failed;
+	return rc;
+}
+
+static int del(void *arg)
+{
+	struct route_request *request = arg;
+
+	for (size_t n = 0; n < request->n; n++) {
+		const struct dp_route *route = &request->routes[n];
+
+		if (route_unset(route->network, pr_ip4_host(&route->prefix.addr), route->prefix.len,
+		            route->owner) == 0)
+			request->removed++;
+	}
+	return 0;
+}
+
+int dp_route_del(const struct dp_route *routes, size_t n, size_t *removed, struct dp_error *error)
+{
+	struct route_request request = {.routes = routes, .n = n, .error = error};
+
+	tables_call(del, &request);
+	if (removed)
+		*removed = request.removed;
+	return 0;
+}
+
+/* ---- mark and sweep ---- */
+
+/* Calls each for the owner's routes; each may remove the one it is given. */
+static void each_of_owner(
+        struct route_request *request, void (*each)(struct route_request *, struct fib4_route *))
+{
+	struct fib4 *fib = network_fib(request->network);
+	struct fib4_route page[PAGE], last;
+	unsigned n;
+
+	for (bool first = true; fib; first = false) {
+		n = fib4_list(fib, first ? NULL : &last, page, PAGE);
+		for (unsigned k = 0; k < n; k++)
+			if (page[k].owner == request->owner)
+				each(request, &page[k]);
+		if (n < PAGE)
+			return;
+		last = page[n - 1];
+	}
+}
+
+static void mark_one(struct route_request *request, struct fib4_route *route)
+{
+	fib4_set_mark(network_fib(request->network), route->addr, route->len, 1);
+}
+
+static void unmark_one(struct route_request *request, struct fib4_route *route)
+{
+	fib4_set_mark(network_fib(request->network), route->addr, route->len, 0);
+}
+
+static void sweep_one(struct route_request *request, struct fib4_route *route)
+{
+	if (route->mark &&
+	        route_unset(request->network, route->addr, route->len, route->owner) == 0)
+		request->removed++;
+}
+
+static int begin(void *arg)
+{
+	each_of_owner(arg, mark_one);
+	return 0;
+}
+
+static int commit(void *arg)
+{
+	each_of_owner(arg, sweep_one);
+	return 0;
+}
+
+static int abort_sync(void *arg)
+{
+	each_of_owner(arg, unmark_one);
+	return 0;
+}
+
+int dp_route_sync_begin(uint16_t network, uint8_t owner)
+{
+	return tables_call(begin, &(struct route_request){.network = network, .owner = owner});
+}
+
+int dp_route_sync_commit(uint16_t network, uint8_t owner, size_t *removed)
+{
+	struct route_request request = {.network = network, .owner = owner};
+
+	tables_call(commit, &request);
+	*removed = request.removed;
+	return 0;
+}
+
+void dp_route_sync_abort(uint16_t network, uint8_t owner)
+{
+	tables_call(abort_sync, &(struct route_request){.network = network, .owner = owner});
+}
+
+/* ---- looking ---- */
+
+static void describe(uint16_t network, const struct fib4_route *from, struct dp_route *to)
+{
+	const struct hop *hop = hop_at(from->nexthop);
+
+	memset(to, 0, sizeof(*to));
+	to->network = network;
+	to->prefix.addr = pr_ip4_from_host(from->addr);
+	to->prefix.len = from->len;
+	to->port = hop->port;
+	to->next_hop = from->nexthop;
+	to->owner = from->owner < 256 ? (uint8_t)from->owner : 0;
+	if (hop->kind == HOP_VIA)
+		to->gateway = pr_ip4_from_host(hop->gateway);
+	switch (from->owner) {
+	case ROUTE_OWNER_PORT:
+		to->type = DP_ROUTE_PORT;
+		break;
+	case ROUTE_OWNER_CONNECTED:
+	case ROUTE_OWNER_NEIGHBOUR:
+		to->type = DP_ROUTE_CONNECTED;
+		break;
+	case ROUTE_OWNER_LOCAL:
+		to->type = DP_ROUTE_LOCAL;
+		break;
+	default:
+		to->type = hop->kind == HOP_BLACKHOLE     ? DP_ROUTE_BLACKHOLE
+		           : hop->kind == HOP_UNREACHABLE ? DP_ROUTE_UNREACHABLE
+		                                          : DP_ROUTE_VIA;
+	}
+}
+
+static int list(void *arg)
+{
+	struct route_request *request = arg;
+	struct fib4 *fib = network_fib(request->network);
+	struct fib4_route page[PAGE], last;
+	bool first = !request->after;
+	unsigned n = PAGE;
+
+	if (request->after) {
+		last.addr = pr_ip4_host(&request->after->addr);
+		last.len = request->after->len;
+	}
+	while (fib && n == PAGE) {
+		n = fib4_list(fib, first ? NULL : &last, page, PAGE);
+		first = false;
+		for (unsigned k = 0; k < n; k++) {
+			last = page[k];
+			if (page[k].owner == ROUTE_OWNER_NEIGHBOUR ||
+			        (request->owner >= 0 && page[k].owner != request->owner))
+				continue;
+			if (request->removed == request->n)
+				return 0;
+			describe(request->network, &page[k], &request->list[request->removed++]);
+		}
+	}
+	return 0;
+}
+
+size_t dp_route_list(uint16_t network, int owner, const struct pr_prefix *after,
+        struct dp_route *routes, size_t n)
+{
+	struct route_request request = {
+	        .network = network,
+	        .owner = owner,
+	        .after = after,
+	        .list = routes,
+	        .n = n,
+	};
+
+	tables_call(list, &request);
+	return request.removed;
+}
+
+static int count(void *arg)
+{
+	struct route_request *request = arg;
+	const struct fib4 *fib = network_fib(request->network);
+
+	request->n = fib ? fib->routes : 0;
+	return 0;
+}
+
+size_t dp_route_count(uint16_t network)
+{
+	struct route_request request = {.network = network};
+
+	tables_call(count, &request);
+	return request.n;
+}
+
+static int look_up(void *arg)
+{
+	struct route_request *request = arg;
+	struct dp_route_lookup *answer = request->answer;
+	struct fib4 *fib = network_fib(request->network);
+	uint32_t address = pr_ip4_host(request->address), target;
+	struct fib4_route route;
+	const struct hop *hop;
+
+	if (!fib || fib4_match(fib, address, &route))
+		return -ENOENT;
+	memset(answer, 0, sizeof(*answer));
+	describe(request->network, &route, &answer->route);
+	hop = hop_at(route.nexthop);
+	answer->port = hop->port;
+	if (hop->kind != HOP_VIA && hop->kind != HOP_GLEAN)
+		return 0;
+	target = hop->kind == HOP_VIA ? hop->gateway : address;
+	answer->gateway = pr_ip4_from_host(target);
+	answer->resolved =
+	        neighbour_mac(request->network, hop->port, target, &answer->mac) == NEIGHBOUR_KNOWN;
+	return 0;
+}
+
+int dp_route_get(uint16_t network, const struct pr_ip *address, struct dp_route_lookup *answer)
+{
+	if (address->family != AF_INET)
+		return -ENOENT;
+	return tables_call(look_up,
+	        &(struct route_request){.network = network, .address = address, .answer = answer});
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What workers read while they forward. One writer for all of it: the tables thread, except where a
+ * field says otherwise. Pointers are published with release and read with acquire; what they
+ * pointed to before is retired through QSBR (tables.h). */
+#ifndef DATAPLANE_SHARED_H
+#define DATAPLANE_SHARED_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_common.h>
+#include <rte_mempool.h>
+#include <rte_rcu_qsbr.h>
+#include <rte_spinlock.h>
+
+#include <podrail/addr.h>
+#include <podrail/limits.h>
+
+#include "dataplane/batch.h"
+#include "dataplane/table/fdb.h"
+#include "dataplane/table/fib4.h"
+#include "dataplane/table/token_bucket.h"
+
+#define NEXT_HOPS_MAX (1 << 16)
+
+/* Where a frame with a given tag belongs. port NO_PORT: not a member. */
+struct link {
+	uint16_t port;
+	uint16_t segment;
+};
+
+struct device;
+
+/* What a kind of device does on a worker. Never blocks. */
+struct device_ops {
+	/* Takes up to n packets of a receive queue; returns how many. */
+	unsigned (*rx)(
+	        struct device *device, uint16_t queue, struct rte_mbuf **packets, unsigned n);
+	/* Sends up to n packets and frees those it sent (or keeps them, for a NIC); returns how
+	 * many. The rest stay the caller's and stand at the end of the array, which may be
+	 * reordered. */
+	unsigned (*tx)(
+	        struct device *device, unsigned worker, struct rte_mbuf **packets, unsigned n);
+};
+
+/* A thing with queues: a guest's connection or an ethdev. Several ports may share an eth device,
+ * told apart by VLAN. Written by the tables thread before it is published in a poll list, then only
+ * as the fields say. */
+struct device {
+	const struct device_ops *ops;
+	uint16_t index;
+	uint16_t n_queues; /* receive queues that are polled */
+	uint16_t ports;    /* how many ports use it; tables and control only */
+	/* Tables thread writes (single store), workers read. */
+	_Atomic(struct link) untagged;
+	struct link *_Atomic tagged; /* [4096], or NULL: no tagged frame is taken */
+	/* One for each of the first PR_QUEUES_MAX transmit queues; taken only where fewer queues
+	 * than workers make them share one. Workers. */
+	rte_spinlock_t tx_lock[PR_QUEUES_MAX];
+	bool multi_segment; /* takes chained packets */
+	void *driver;       /* struct vhost_port or struct eth_device: control thread owns */
+	/* vhost-user: vid and enabled queues in one word (vhost.h). The guests thread writes with
+	 * release, workers read with acquire once a burst. 0: not connected. eth: always 1. */
+	_Atomic uint64_t guest;
+	uint16_t eth_id; /* eth: DPDK's number; constant */
+	uint16_t n_tx;   /* eth: transmit queues; constant */
+};
+
+/* What a port may send. Immutable; published by port.guard, retired through QSBR. */
+struct guard {
+	bool check_mac, check_ip;
+	uint8_t n_macs, n_prefix4, n_prefix6;
+	struct pr_mac macs[PR_ALLOWED_MAX + 1];
+	struct {
+		uint32_t address, mask; /* host order */
+	} prefix4[PR_ADDRESSES_MAX + PR_ALLOWED_MAX];
+	struct pr_prefix prefix6[PR_ADDRESSES_MAX + PR_ALLOWED_MAX + 1];
+};
+
+enum port_flags {
+	PORT_READY = 1 << 0,
+	PORT_ISOLATED = 1 << 1,
+	PORT_UPLINK = 1 << 2, /* eth in a routed network: we are a host there */
+};
+
+/* What workers know of a port. The tables thread writes it before links lead to it; flags and guard
+ * may change while it lives (single stores). */
+struct port {
+	struct device *device;
+	const struct guard *_Atomic guard; /* NULL: trusted */
+	_Atomic uint16_t flags;
+	uint16_t index;
+	uint16_t network;
+	uint16_t mtu;
+	uint16_t vlan; /* tag of frames that leave a routed network through it, 0: none */
+	struct pr_mac gateway_mac; /* routed: frames to us are addressed to it */
+	uint32_t own_address;      /* routed: source of our ICMP errors and ARP requests, 0: none */
+	/* Workers take tokens (compare and swap). On a line of their own: only packets that are
+	 * rare by their nature pay for them. */
+	struct token_bucket flood_bucket
+	        __rte_cache_aligned;     /* packets that are flooded, and ARP */
+	struct token_bucket punt_bucket; /* packets that wait for a neighbour */
+	struct token_bucket icmp_bucket; /* errors sent because of it */
+} __rte_cache_aligned;
+
+/* Members of a segment, for floods. Immutable; published by segment.members. */
+struct members {
+	uint16_t n;
+	struct {
+		uint16_t port, tag;
+	} member[];
+};
+
+/* A broadcast domain: (network, VLAN). Routed networks have exactly one. */
+struct segment {
+	bool used, routed, proxy_arp;
+	uint16_t network;
+	uint16_t vlan;
+	uint16_t n_members; /* tables thread only */
+	struct fib4 *fib;   /* routed; lives until the network is gone and a grace period is over */
+	const struct members *_Atomic members; /* bridged */
+} __rte_cache_aligned;
+
+enum next_hop_type {
+	NEXT_HOP_NONE,
+	NEXT_HOP_FORWARD,    /* rewrite is finished */
+	NEXT_HOP_INCOMPLETE, /* waits for its neighbour: packets are punted and held */
+	NEXT_HOP_GLEAN,      /* a connected prefix: punted, the tables thread makes a neighbour */
+	NEXT_HOP_FAILED,     /* the neighbour does not answer */
+	NEXT_HOP_BLACKHOLE,
+	NEXT_HOP_UNREACHABLE,
+	NEXT_HOP_LOCAL, /* one of our own addresses */
+};
+
+/* What a route leads to. Immutable; published by next_hop[], retired through QSBR, so that a change
+ * of a neighbour's MAC is one pointer store. */
+struct next_hop {
+	uint8_t type;
+	uint16_t port;
+	uint16_t tag;
+	uint16_t mtu;
+	uint32_t index;
+	uint32_t gateway;    /* host order; 0: the destination itself */
+	uint8_t rewrite[14]; /* destination MAC, source MAC, ethertype */
+} __rte_cache_aligned;
+
+struct shared {
+	struct rte_rcu_qsbr *qsbr; /* workers report, tables and guests threads wait */
+	struct rte_mempool *mbufs;
+	struct fdb *fdb;
+	struct fib4_pool *fib_pool;
+	unsigned n_workers;
+	uint64_t tsc_hz;
+	struct device device[PR_PORTS_MAX];
+	struct port port[PR_PORTS_MAX];
+	struct segment segment[PR_SEGMENTS_MAX];
+	const struct next_hop *_Atomic next_hop[NEXT_HOPS_MAX];
+	/* Set by workers when a next hop is used and the flag is clear; cleared by the tables
+	 * thread when it wants to know whether a stale neighbour is still in use. */
+	_Atomic uint8_t next_hop_used[NEXT_HOPS_MAX];
+};
+
+extern struct shared *shared;
+
+static inline const struct next_hop *next_hop_get(uint32_t index)
+{
+	return atomic_load_explicit(&shared->next_hop[index], memory_order_acquire);
+}
+
+static inline uint16_t port_flags(const struct port *port)
+{
+	return atomic_load_explicit(&port->flags, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* police: what goes to many, or to the tables thread, is held to the port's limit. */
+#include "dataplane/stage/stage.h"
+
+void stage_police(struct worker *worker, struct batch *batch)
+{
+	uint64_t mask = batch_take(batch, PR_STAGE_POLICE);
+
+	BATCH_FOREACH (i, mask) {
+		struct port *port = &shared->port[batch->in_port[i]];
+
+		if (!token_bucket_take(&port->flood_bucket, worker->now, 1))
+			batch_drop(batch, i, PR_DROP_FLOOD_LIMIT);
+		else if (shared->segment[batch->segment[i]].routed)
+			batch_next(batch, i, PR_STAGE_ARP);
+		else
+			batch_next(batch, i, PR_STAGE_FLOOD);
+	}
+}

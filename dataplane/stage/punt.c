@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* punt: packets that wait for a neighbour go to the tables thread, which holds them. */
+#include "dataplane/stage/stage.h"
+
+static enum pr_drop_reason punt_one(struct worker *worker, struct batch *batch, uint64_t i)
+{
+	const struct next_hop *hop = next_hop_get(batch->next_hop[i]);
+	struct rte_mbuf *m = batch_mbuf(batch, i);
+	struct note *note = mbuf_note(m);
+	struct event event = {
+	        .type = EVENT_PUNT,
+	        .port = batch->in_port[i],
+	        .segment = batch->segment[i],
+	        .next_hop = batch->next_hop[i],
+	        .packet = m,
+	};
+
+	if (!hop)
+		return PR_DROP_NO_ROUTE;
+	if (!token_bucket_take(&shared->port[batch->in_port[i]].punt_bucket, worker->now, 1))
+		return PR_DROP_PUNT_FULL;
+	event.address = hop->gateway ? hop->gateway : batch->destination[i];
+	*note = (struct note){
+	        .stage = PR_STAGE_ROUTE, /* anew: meanwhile anything may have changed */
+	        .worker = (uint8_t)worker->index,
+	        .in_port = batch->in_port[i],
+	        .out_port = batch->out_port[i],
+	        .segment = batch->segment[i],
+	        .next_hop = batch->next_hop[i],
+	        .destination = batch->destination[i],
+	};
+	return worker_post(worker, &event) ? PR_DROP_COUNT : PR_DROP_PUNT_FULL;
+}
+
+void stage_punt(struct worker *worker, struct batch *batch)
+{
+	uint64_t mask = batch_take(batch, PR_STAGE_PUNT);
+
+	BATCH_FOREACH (i, mask) {
+		enum pr_drop_reason reason = punt_one(worker, batch, i);
+
+		if (reason != PR_DROP_COUNT)
+			batch_drop(batch, i, reason);
+		else
+			counter_add(&worker->counters.held, 1);
+	}
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* route: the checks of RFC 1812 section 5.2.2 and 5.3.7, then longest-prefix match. */
+#include "dataplane/stage/ip4.h"
+#include "dataplane/stage/stage.h"
+
+/* Addresses that may not be a source on the wire: 0/8, 127/8, 224/4 and above. */
+static inline bool martian_source(uint32_t a)
+{
+	return a >> 24 == 0 || a >> 24 == 127 || a >= 0xe0000000;
+}
+
+/* Multicast, broadcast, loopback and "this network" are not routed. */
+static inline bool martian_destination(uint32_t a)
+{
+	return a >> 24 == 0 || a >> 24 == 127 || a >= 0xe0000000;
+}
+
+/* Returns PR_DROP_COUNT if the header is sound. Trims what Ethernet padded. */
+static inline enum pr_drop_reason check_header(struct batch *batch, uint64_t i)
+{
+	const uint8_t *ip = batch->head[i] + L3_OFFSET;
+	uint32_t length = batch->length[i] - L3_OFFSET;
+	unsigned header, total;
+	uint16_t sum;
+
+	if (unlikely(batch->length[i] < L3_OFFSET + 20))
+		return PR_DROP_TOO_SHORT;
+	header = (ip[0] & 15) * 4u;
+	total = load_be16(ip + 2);
+	if (unlikely(ip[0] >> 4 != 4 || header < 20 || total < header))
+		return PR_DROP_IP_HEADER;
+	if (unlikely(total > length || L3_OFFSET + header > batch->head_length[i]))
+		return PR_DROP_TOO_SHORT;
+	sum = likely(header == 20) ? ip4_sum20(ip) : bytes_sum(ip, header);
+	if (unlikely(sum != 0xffff))
+		return PR_DROP_IP_CHECKSUM;
+	if (unlikely(martian_source(load_be32(ip + 12)) || martian_destination(load_be32(ip + 16))))
+		return PR_DROP_IP_MARTIAN;
+	if (total < length && likely(batch->body[i]->nb_segs == 1)) {
+		/* A frame of 60 bytes may carry less: what is behind is not ours to pass on. */
+		rte_pktmbuf_trim(batch->body[i], (uint16_t)(length - total));
+		batch->length[i] = L3_OFFSET + total;
+		if (batch->head_length[i] > batch->length[i])
+			batch->head_length[i] = (uint16_t)batch->length[i];
+	}
+	return PR_DROP_COUNT;
+}
+
+static inline void refuse(struct batch *batch, uint64_t i, enum pr_drop_reason reason)
+{
+	batch->reason[i] = (uint8_t)reason;
+	batch_next(batch, i, PR_STAGE_ICMP_ERROR);
+}
+
+static inline void mark_used(uint32_t index)
+{
+	_Atomic uint8_t *used = &shared->next_hop_used[index];
+
+	if (unlikely(!atomic_load_explicit(used, memory_order_relaxed)))
+		atomic_store_explicit(used, 1, memory_order_relaxed);
+}
+
+static inline void dispatch(struct batch *batch, uint64_t i, uint32_t index)
+{
+	const struct next_hop *hop = next_hop_get(index);
+
+	batch->next_hop[i] = index;
+	if (unlikely(!hop)) {
+		refuse(batch, i, PR_DROP_NO_ROUTE);
+		return;
+	}
+	if (hop->type == NEXT_HOP_LOCAL) {
+		batch_next(batch, i, PR_STAGE_LOCAL);
+		return;
+	}
+	/* RFC 1812 5.3.1: TTL is looked at only once the packet is known to be forwarded. */
+	if (unlikely(batch->head[i][L3_OFFSET + 8] <= 1)) {
+		refuse(batch, i, PR_DROP_TTL_EXPIRED);
+		return;
+	}
+	switch (hop->type) {
+	case NEXT_HOP_FORWARD:
+		if (unlikely(batch->length[i] - L3_OFFSET > hop->mtu)) {
+			refuse(batch, i, PR_DROP_MTU_EXCEEDED);
+			return;
+		}
+		batch->out_port[i] = hop->port;
+		mark_used(index);
+		batch_next(batch, i, PR_STAGE_REWRITE);
+		return;
+	case NEXT_HOP_INCOMPLETE:
+	case NEXT_HOP_GLEAN:
+		batch->out_port[i] = hop->port;
+		batch_next(batch, i, PR_STAGE_PUNT);
+		return;
+	case NEXT_HOP_FAILED:
+		refuse(batch, i, PR_DROP_NEIGHBOUR_FAILED);
+		return;
+	case NEXT_HOP_BLACKHOLE:
+		batch_drop(batch, i, PR_DROP_BLACKHOLE);
+		return;
+	default:
+		refuse(batch, i, PR_DROP_UNREACHABLE);
+		return;
+	}
+}
+
+/* Looks up the entries of one segment's mask in its table, in one go. */
+static void route_segment(struct batch *batch, uint16_t segment, uint64_t mask)
+{
+	uint32_t address[PR_BATCH], index[PR_BATCH];
+	uint8_t entry[PR_BATCH];
+	unsigned n = 0;
+
+	address[0] = 0;
+	BATCH_FOREACH (i, mask) {
+		address[n] = batch->destination[i];
+		entry[n++] = (uint8_t)i;
+	}
+	fib4_lookup_bulk(shared->segment[segment].fib, address, index, n);
+	for (unsigned k = 0; k < n; k++)
+		dispatch(batch, entry[k], index[k]);
+}
+
+void stage_route(struct worker *worker, struct batch *batch)
+{
+	uint64_t mask = batch_take(batch, PR_STAGE_ROUTE), sound = 0;
+
+	(void)worker;
+	BATCH_FOREACH (i, mask) {
+		enum pr_drop_reason reason = check_header(batch, i);
+
+		if (unlikely(reason != PR_DROP_COUNT)) {
+			batch_drop(batch, i, reason);
+			continue;
+		}
+		batch->destination[i] = load_be32(batch->head[i] + L3_OFFSET + 16);
+		sound |= UINT64_C(1) << i;
+	}
+	while (sound) {
+		uint16_t segment = batch->segment[__builtin_ctzll(sound)];
+		uint64_t same = 0;
+
+		BATCH_FOREACH (i, sound) {
+			if (batch->segment[i] == segment)
+				same |= UINT64_C(1) << i;
+		}
+		route_segment(batch, segment, same);
+		sound &= ~same;
+	}
+}

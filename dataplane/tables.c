@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+#include <rte_ring_elem.h>
+
+#include "dataplane/tables.h"
+
+#define TICK_MS       100 /* timers, when nothing else happens */
+#define GRACE_TICK_MS 1   /* while something waits for a grace period */
+#define EVENTS_A_TURN 256 /* per worker: no worker's news delay another's for long */
+
+/* What waits for a grace period, in order. Tables thread only. */
+struct retired {
+	struct retired *next;
+	uint64_t token;
+	void (*fn)(void *arg);
+	void (*fn_index)(void *owner, uint32_t index);
+	void *arg;
+	uint32_t index;
+};
+
+static struct {
+	pthread_t thread;
+	bool running;
+	int wake; /* eventfd */
+	_Atomic bool
+	        asleep; /* this thread sets it before it sleeps; whoever clears it writes wake */
+	_Atomic bool stop;
+	uint64_t start_ms, now_ms, last_tick_ms;
+	struct retired *oldest, **newest, *unused;
+	/* One transaction at a time: the control thread waits for it. */
+	pthread_mutex_t lock;
+	pthread_cond_t done;
+	int (*fn)(void *arg); /* control writes, tables clears; under lock */
+	void *arg;
+	int result;
+	_Atomic bool posted;
+} tables = {.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
+
+struct counters *tables_counters;
+
+static struct poll_list empty_polls;
+
+struct poll_list *tables_empty_polls(void)
+{
+	return &empty_polls;
+}
+
+static uint64_t clock_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+uint64_t tables_now(void)
+{
+	return tables.now_ms;
+}
+
+void tables_wake(void)
+{
+	if (atomic_load_explicit(&tables.asleep, memory_order_seq_cst) &&
+	        atomic_exchange(&tables.asleep, false))
+		eventfd_write(tables.wake, 1);
+}
+
+int tables_call(int (*fn)(void *arg), void *arg)
+{
+	int result;
+
+	pthread_mutex_lock(&tables.lock);
+	tables.fn = fn;
+	tables.arg = arg;
+	atomic_store(&tables.posted, true);
+	tables_wake();
+	while (tables.fn)
+		pthread_cond_wait(&tables.done, &tables.lock);
+	result = tables.result;
+	pthread_mutex_unlock(&tables.lock);
+	return result;
+}
+
+static void run_transaction(void)
+{
+	if (!atomic_load(&tables.posted))
+		return;
+	pthread_mutex_lock(&tables.lock);
+	atomic_store(&tables.posted, false);
+	tables.result = tables.fn(tables.arg);
+	tables.fn = NULL;
+	pthread_cond_signal(&tables.done);
+	pthread_mutex_unlock(&tables.lock);
+}
+
+/* ---- grace periods ---- */
+
+static void retire(struct retired what)
+{
+	struct retired *item = tables.unused;
+
+	if (item)
+		tables.unused = item->next;
+	else
+		item = malloc(sizeof(*item));
+	if (!item) {
+		/* No memory to remember it: wait here for the workers instead. */
+		rte_rcu_qsbr_synchronize(shared->qsbr, RTE_QSBR_THRID_INVALID);
+		what.fn ? what.fn(what.arg) : what.fn_index(what.arg, what.index);
+		return;
+	}
+	*item = what;
+	item->next = NULL;
+	item->token = rte_rcu_qsbr_start(shared->qsbr);
+	*tables.newest = item;
+	tables.newest = &item->next;
+}
+
+void tables_retire(void (*fn)(void *arg), void *arg)
+{
+	retire((struct retired){.fn = fn, .arg = arg});
+}
+
+void tables_retire_index(
+        void *ctx, void (*fn)(void *owner, uint32_t index), void *owner, uint32_t index)
+{
+	(void)ctx;
+	retire((struct retired){.fn_index = fn, .arg = owner, .index = index});
+}
+
+static void reclaim(bool wait)
+{
+	while (tables.oldest) {
+		struct retired *item = tables.oldest;
+
+		if (rte_rcu_qsbr_check(shared->qsbr, item->token, wait) != 1)
+			return;
+		tables.oldest = item->next;
+		if (!tables.oldest)
+			tables.newest = &tables.oldest;
+		item->fn ? item->fn(item->arg) : item->fn_index(item->arg, item->index);
+		item->next = tables.unused;
+		tables.unused = item;
+	}
+}
+
+void tables_reclaim_wait(void)
+{
+	rte_rcu_qsbr_synchronize(shared->qsbr, RTE_QSBR_THRID_INVALID);
+	reclaim(false);
+}
+
+void tables_grace(void)
+{
+	rte_rcu_qsbr_synchronize(shared->qsbr, RTE_QSBR_THRID_INVALID);
+}
+
+/* ---- packets of our own ---- */
+
+void tables_drop(struct rte_mbuf *m, enum pr_drop_reason reason)
+{
+	const struct note *note = mbuf_note(m);
+
+	counter_add(&tables_counters->released, 1);
+	counter_add(&tables_counters->drops, 1);
+	counter_add(&tables_counters->drop_reasons[reason], 1);
+	if (note->in_port != NO_PORT)
+		counter_add(&tables_counters->port[note->in_port].drops[reason], 1);
+	rte_pktmbuf_free(m);
+}
+
+void tables_inject(unsigned worker, struct rte_mbuf *m)
+{
+	if (worker >= shared->n_workers)
+		worker = 0;
+	if (rte_ring_sp_enqueue(workers[worker]->inject, m) == 0)
+		return;
+	if (mbuf_note(m)->generated)
+		rte_pktmbuf_free(m);
+	else
+		tables_drop(m, PR_DROP_PUNT_FULL);
+}
+
+/* ---- the loop ---- */
+
+static void handle_event(const struct event *event)
+{
+	switch (event->type) {
+	case EVENT_MAC:
+		fdb_learned(event);
+		break;
+	case EVENT_NEIGHBOUR:
+		neighbour_event(event);
+		break;
+	case EVENT_PUNT:
+		neighbour_punt(event);
+		break;
+	}
+}
+
+/* Returns whether any ring may hold more. */
+static bool take_events(void)
+{
+	bool more = false;
+
+	for (unsigned w = 0; w < shared->n_workers; w++) {
+		struct event events[32];
+		unsigned taken = 0, n;
+
+		if (!workers[w])
+			continue;
+		do {
+			n = rte_ring_sc_dequeue_burst_elem(
+			        workers[w]->events, events, sizeof(events[0]), 32, NULL);
+			for (unsigned k = 0; k < n; k++)
+				handle_event(&events[k]);
+			taken += n;
+		} while (n && taken < EVENTS_A_TURN);
+		more |= n > 0;
+	}
+	return more;
+}
+
+void tables_drain_events(void)
+{
+	while (take_events())
+		;
+}
+
+static void sleep_until_needed(void)
+{
+	struct pollfd wait = {.fd = tables.wake, .events = POLLIN};
+	bool pending = false;
+	eventfd_t value;
+
+	atomic_store_explicit(&tables.asleep, true, memory_order_seq_cst);
+	/* Whoever posted before it could see asleep is seen here. */
+	for (unsigned w = 0; w < shared->n_workers; w++)
+		pending |= workers[w] && !rte_ring_empty(workers[w]->events);
+	if (!pending && !atomic_load(&tables.posted) && !atomic_load(&tables.stop))
+		poll(&wait, 1, tables.oldest ? GRACE_TICK_MS : TICK_MS);
+	atomic_store(&tables.asleep, false);
+	if (poll(&wait, 1, 0) == 1)
+		eventfd_read(tables.wake, &value);
+}
+
+static void *tables_main(void *arg)
+{
+	(void)arg;
+	pthread_setname_np(pthread_self(), "tables");
+	/* Without a number of its own it would share the main thread's mempool cache. */
+	rte_thread_register();
+	while (!atomic_load(&tables.stop)) {
+		bool more;
+
+		tables.now_ms = clock_ms() - tables.start_ms;
+		run_transaction();
+		more = take_events();
+		if (tables.now_ms - tables.last_tick_ms >= TICK_MS) {
+			tables.last_tick_ms = tables.now_ms;
+			neighbours_tick(tables.now_ms);
+			fdb_tick(tables.now_ms);
+		}
+		reclaim(false);
+		if (!more)
+			sleep_until_needed();
+	}
+	rte_thread_unregister();
+	return NULL;
+}
+
+int tables_start(void)
+{
+	int rc;
+
+	tables_counters = rte_zmalloc("counters", sizeof(*tables_counters), RTE_CACHE_LINE_SIZE);
+	tables.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	tables.newest = &tables.oldest;
+	tables.start_ms = clock_ms();
+	tables.now_ms = tables.last_tick_ms = 0;
+	atomic_store(&tables.stop, false);
+	if (!tables_counters || tables.wake < 0)
+		return -ENOMEM;
+	rc = -pthread_create(&tables.thread, NULL, tables_main, NULL);
+	tables.running = !rc;
+	return rc;
+}
+
+void tables_stop(void)
+{
+	struct retired *item;
+
+	if (tables.running) {
+		atomic_store(&tables.stop, true);
+		atomic_store(&tables.asleep, false);
+		eventfd_write(tables.wake, 1);
+		pthread_join(tables.thread, NULL);
+		tables.running = false;
+		/* Workers are gone: nobody holds up a grace period. */
+		reclaim(true);
+		while ((item = tables.unused)) {
+			tables.unused = item->next;
+			free(item);
+		}
+	}
+	if (tables.wake > 0)
+		close(tables.wake);
+	tables.wake = -1;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The tables thread: the one writer of everything that workers read. It takes transactions from the
+ * control thread, events from the workers, and its own timers; it never blocks for long. */
+#ifndef DATAPLANE_TABLES_H
+#define DATAPLANE_TABLES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <syslog.h>
+
+#include "dataplane/worker.h"
+
+/* Starts the thread. shared exists, workers do not yet. Control thread. */
+int tables_start(void);
+/* Stops and joins it; workers are gone. Runs everything that is still to be retired. */
+void tables_stop(void);
+
+/* Runs fn(arg) in the tables thread and returns what it returned. Control thread. */
+int tables_call(int (*fn)(void *arg), void *arg);
+
+/* Makes the thread look at the workers' rings soon. Any thread; a system call only if it sleeps. */
+void tables_wake(void);
+
+/* Calls fn(arg) in the tables thread once no worker can still see what was unpublished before.
+ * Tables thread. */
+void tables_retire(void (*fn)(void *arg), void *arg);
+/* The same for the FIB's nodes. */
+void tables_retire_index(
+        void *ctx, void (*fn)(void *owner, uint32_t index), void *owner, uint32_t index);
+/* Waits for a grace period and runs what it frees. Tables thread, only when a pool is empty. */
+void tables_reclaim_wait(void);
+/* Waits for a grace period. Control and guests threads, never tables or a worker. */
+void tables_grace(void);
+
+/* Handles all events that workers have posted so far. Tables thread. */
+void tables_drain_events(void);
+
+/* Milliseconds since start, as the tables thread last looked. Tables thread. */
+uint64_t tables_now(void);
+
+/* The empty list that a new worker starts with. */
+struct poll_list *tables_empty_polls(void);
+
+/* Counters of the tables thread: generated packets, drops of held ones. */
+extern struct counters *tables_counters;
+
+/* Sends a packet of our own, or a held one, into a worker's pipeline; the note is filled. Frees and
+ * counts it when the ring is full. Tables thread. */
+void tables_inject(unsigned worker, struct rte_mbuf *m);
+/* A held packet dies here. Tables thread. */
+void tables_drop(struct rte_mbuf *m, enum pr_drop_reason reason);
+
+/* What the parts of the tables thread do with events and time; implemented in fdb_control.c and
+ * neighbour_control.c. */
+void fdb_learned(const struct event *event);
+void fdb_tick(uint64_t now_ms);
+void neighbour_event(const struct event *event);
+void neighbour_punt(const struct event *event);
+void neighbours_tick(uint64_t now_ms);
+
+/* Rate-limited log line through dp_config.log; any thread but a worker. */
+void dp_log(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Workers: threads pinned to one core each that poll queues and run batches through the stages. */
+#ifndef DATAPLANE_WORKER_H
+#define DATAPLANE_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <rte_ring.h>
+
+#include "dataplane/shared.h"
+
+/* Counters of one writer (a worker, or the tables thread as the last of them). The owner stores
+ * with relaxed order, anybody loads; sums are made by stats.c. */
+struct counters {
+	uint64_t in, generated, replicated, out, drops, consumed;
+	uint64_t held, released; /* to and from the tables thread */
+	uint64_t learn_lost;
+	uint64_t stage_packets[PR_STAGE_COUNT];
+	uint64_t sampled_packets[PR_STAGE_COUNT], sampled_cycles[PR_STAGE_COUNT];
+	uint64_t busy_cycles, idle_cycles, polls, full_polls, batches;
+	struct {
+		uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
+		uint64_t drops[PR_DROP_COUNT];
+	} port[PR_PORTS_MAX];
+	uint64_t drop_reasons[PR_DROP_COUNT];
+};
+
+static inline void counter_add(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t counter_get(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+/* What a worker polls. Immutable; the tables thread publishes it, old ones are retired. */
+struct poll_list {
+	unsigned n;
+	struct {
+		struct device *device;
+		uint16_t queue;
+	} queue[];
+};
+
+enum event_type {
+	EVENT_MAC,       /* a source MAC that the MAC table does not know there */
+	EVENT_NEIGHBOUR, /* an ARP sender */
+	EVENT_PUNT,      /* a packet that waits for its neighbour */
+};
+
+/* From a worker to the tables thread. */
+struct event {
+	uint32_t type;
+	uint16_t port, segment;
+	uint16_t tag;
+	struct pr_mac mac;
+	uint32_t address;  /* host order: ARP sender, or the neighbour that is looked for */
+	uint32_t next_hop; /* EVENT_PUNT */
+	uint8_t solicited; /* EVENT_NEIGHBOUR: an answer to us */
+	uint8_t gratuitous;
+	uint8_t pad[6];
+	struct rte_mbuf *packet; /* EVENT_PUNT: owned by the receiver */
+};
+
+/* Lies in the mbuf's private area: what a packet from the tables thread should do, and where a
+ * punted packet stood. */
+struct note {
+	uint8_t stage;  /* where it enters the pipeline */
+	uint8_t reason; /* for PR_STAGE_ICMP_ERROR and PR_STAGE_DROP */
+	uint8_t worker; /* who punted it: it comes back there, which keeps a flow in order */
+	uint16_t in_port, out_port, out_tag, segment;
+	uint32_t next_hop, destination;
+	bool generated; /* counts as new; else as released from held */
+};
+
+static inline struct note *mbuf_note(struct rte_mbuf *m)
+{
+	return rte_mbuf_to_priv(m);
+}
+
+#define EVENT_RING   1024
+#define INJECT_RING  1024
+#define LEARN_CACHE  256
+#define SAMPLE_EVERY 256 /* batches: cycles of stages are taken of one in so many */
+#define RX_BURST     32
+
+struct worker {
+	unsigned index;
+	int cpu;
+	bool idle_sleep;
+	pthread_t thread;
+	unsigned qsbr_id;
+	uint64_t now;     /* TSC at the start of the turn */
+	uint32_t seconds; /* the same in seconds since start */
+	uint32_t cursor;  /* where in the poll list the next turn begins */
+	uint32_t batch_number;
+	bool posted;             /* events were put on the ring in this turn */
+	struct rte_ring *events; /* this worker produces, the tables thread consumes */
+	struct rte_ring *inject; /* the tables thread produces, this worker consumes */
+	struct batch batch;
+	struct batch copies; /* of floods, and packets made by stages: they start at tx */
+	struct {
+		uint64_t key;
+		uint64_t second;
+	} learned[LEARN_CACHE]; /* what was just told, so as not to repeat it per packet */
+	_Atomic(struct poll_list *) polls; /* tables writes, this worker reads */
+	_Atomic bool stop;                 /* control writes */
+	_Atomic bool sleeping;             /* worker writes; for people */
+	struct counters counters;
+} __rte_cache_aligned;
+
+extern struct worker *workers[PR_WORKERS_MAX];
+
+/* Starts worker number index on a CPU. Control thread. */
+int worker_start(unsigned index, int cpu, bool idle_sleep);
+/* Stops and joins; frees nothing that others may still count. Control thread. */
+void worker_stop(unsigned index);
+void worker_free(unsigned index);
+
+/* Tells the tables thread something. False: the ring is full. This worker only. */
+bool worker_post(struct worker *worker, const struct event *event);
+
+#endif
