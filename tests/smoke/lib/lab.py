@@ -101,7 +101,9 @@ class Lab:
         return self._root
 
     def program(self, name, build=None):
-        path = f'{build or settings.daemon_build}/{PROGRAMS[name]}'
+        # The generator is a tool, not the product: always the fast one.
+        default = settings.build if name == 'podrail-gen' else settings.daemon_build
+        path = f'{build or default}/{PROGRAMS[name]}'
         if not os.path.exists(path):
             raise FileNotFoundError(f'{path} is not built: run scripts/setup')
         return path
