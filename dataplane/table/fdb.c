@@ -174,7 +174,7 @@ static void remove_slot(struct fdb *fdb, uint32_t slot)
 	fdb->count--;
 }
 
-int fdb_del(struct fdb *fdb, uint16_t segment, const struct pr_mac *mac, struct fdb_entry *old)
+int fdb_remove(struct fdb *fdb, uint16_t segment, const struct pr_mac *mac, struct fdb_entry *old)
 {
 	struct fdb_entry entry;
 
@@ -214,7 +214,7 @@ uint32_t fdb_age(struct fdb *fdb, uint32_t now, uint32_t slots, fdb_ageing_fn ag
 	return count;
 }
 
-uint32_t fdb_flush(struct fdb *fdb, fdb_filter_fn filter, fdb_removed_fn removed, void *ctx)
+uint32_t fdb_sweep(struct fdb *fdb, fdb_filter_fn filter, fdb_removed_fn removed, void *ctx)
 {
 	uint32_t count = 0;
 
@@ -234,7 +234,7 @@ uint32_t fdb_flush(struct fdb *fdb, fdb_filter_fn filter, fdb_removed_fn removed
 	return count;
 }
 
-uint32_t fdb_list(const struct fdb *fdb, uint32_t *cursor, uint32_t slots,
+uint32_t fdb_walk(const struct fdb *fdb, uint32_t *cursor, uint32_t slots,
         struct fdb_entry *entries, uint32_t n)
 {
 	uint32_t count = 0, slot = *cursor;

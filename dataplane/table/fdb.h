@@ -72,7 +72,7 @@ void fdb_destroy(struct fdb *fdb);
 int fdb_set(struct fdb *fdb, const struct fdb_entry *entry, uint32_t now, struct fdb_entry *old);
 
 /* Removes an entry, static or not; old (may be NULL) is what it was. Returns 0 or -ENOENT. */
-int fdb_del(struct fdb *fdb, uint16_t segment, const struct pr_mac *mac, struct fdb_entry *old);
+int fdb_remove(struct fdb *fdb, uint16_t segment, const struct pr_mac *mac, struct fdb_entry *old);
 
 /* Returns 0 or -ENOENT. Tables thread. */
 int fdb_get(
@@ -92,12 +92,12 @@ uint32_t fdb_age(struct fdb *fdb, uint32_t now, uint32_t slots, fdb_ageing_fn ag
 
 /* Removes all entries, static ones too, that the filter chooses. Scans the whole table, about 3 ms
  * for a million slots. Returns how many it removed. */
-uint32_t fdb_flush(struct fdb *fdb, fdb_filter_fn filter, fdb_removed_fn removed, void *ctx);
+uint32_t fdb_sweep(struct fdb *fdb, fdb_filter_fn filter, fdb_removed_fn removed, void *ctx);
 
 /* Lists up to n entries from *cursor on (0 at first, then as it was left), in no order that means
  * anything; looks at no more than `slots` slots. *cursor is FDB_NO_SLOT at the end. An entry that
  * moves between two calls may be missed or come twice. Returns how many it listed. */
-uint32_t fdb_list(const struct fdb *fdb, uint32_t *cursor, uint32_t slots,
+uint32_t fdb_walk(const struct fdb *fdb, uint32_t *cursor, uint32_t slots,
         struct fdb_entry *entries, uint32_t n);
 
 static inline uint32_t fdb_slots(const struct fdb *fdb)

@@ -212,7 +212,7 @@ int neighbour_add_static(struct neighbour_table *table, uint16_t network, const 
 	return 0;
 }
 
-int neighbour_del(struct neighbour_table *table, uint16_t network, const struct pr_ip *ip)
+int neighbour_forget(struct neighbour_table *table, uint16_t network, const struct pr_ip *ip)
 {
 	struct neighbour *entry = neighbour_find(table, network, ip);
 

@@ -142,7 +142,7 @@ int neighbour_add_static(struct neighbour_table *table, uint16_t network, const 
         uint16_t port, const struct pr_mac *mac, uint64_t now);
 
 /* Removes any entry. Returns 0 or -ENOENT. */
-int neighbour_del(struct neighbour_table *table, uint16_t network, const struct pr_ip *ip);
+int neighbour_forget(struct neighbour_table *table, uint16_t network, const struct pr_ip *ip);
 
 /* Remove all entries, static ones too, of a port or a network; the former also drops the packets
  * that came from the port. They return how many entries went. They scan the table. */

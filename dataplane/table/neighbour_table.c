@@ -107,7 +107,7 @@ void neighbour_table_destroy(struct neighbour_table *table)
 	if (!table)
 		return;
 	while ((entry = neighbour_next(table, &cursor)))
-		neighbour_del(table, entry->network, &entry->ip);
+		neighbour_forget(table, entry->network, &entry->ip);
 	table_memory_give(table);
 }
 

@@ -47,7 +47,8 @@ static inline void token_bucket_init(
 	bucket->empty = now - bucket->depth;
 }
 
-/* Takes up to n (at most 1024 where limited) packets at time now; returns how many may pass. Any worker. */
+/* Takes up to n (at most 1024 where limited) packets at time now; returns how many may pass. Any
+ * worker. */
 static inline uint32_t token_bucket_take(struct token_bucket *bucket, uint64_t now, uint32_t n)
 {
 	uint64_t cost = __atomic_load_n(&bucket->cost, __ATOMIC_RELAXED);

@@ -113,7 +113,7 @@ static void check_all(struct fdb *fdb, struct model *m)
 		}
 	}
 	while (cursor != FDB_NO_SLOT) {
-		uint32_t n = fdb_list(fdb, &cursor, 1 + rnd() % 64, page, 7);
+		uint32_t n = fdb_walk(fdb, &cursor, 1 + rnd() % 64, page, 7);
 
 		for (uint32_t i = 0; i < n; i++) {
 			struct fdb_entry *known = model_find(m, page[i].segment, &page[i].mac);
@@ -190,8 +190,8 @@ static void test_random(void **state)
 			struct fdb_entry entry = random_entry(), old;
 			struct fdb_entry *known = model_find(&m, entry.segment, &entry.mac);
 
-			assert_int_equal(
-			        fdb_del(fdb, entry.segment, &entry.mac, &old), known ? 0 : -ENOENT);
+			assert_int_equal(fdb_remove(fdb, entry.segment, &entry.mac, &old),
+			        known ? 0 : -ENOENT);
 			if (known)
 				removed(&m, &old);
 		} else if (what < 998) {
@@ -202,7 +202,7 @@ static void test_random(void **state)
 			uint32_t flushed;
 
 			m.port = (uint16_t)(rnd() % 9 * 8191);
-			flushed = fdb_flush(fdb, of_port, removed, &m);
+			flushed = fdb_sweep(fdb, of_port, removed, &m);
 			assert_int_equal(flushed, m.removed - before);
 			for (unsigned k = 0; k < m.n; k++)
 				assert_int_not_equal(m.entry[k].port, m.port);
@@ -224,7 +224,7 @@ static void test_arguments(void **state)
 	entry.mac = (struct pr_mac){{0}};
 	assert_int_equal(fdb_set(fdb, &entry, 0, NULL), -EINVAL);
 	assert_int_equal(fdb_get(fdb, 0, &entry.mac, &out), -ENOENT);
-	assert_int_equal(fdb_del(fdb, 0, &entry.mac, NULL), -ENOENT);
+	assert_int_equal(fdb_remove(fdb, 0, &entry.mac, NULL), -ENOENT);
 	entry.mac = (struct pr_mac){{2, 0, 0, 0, 0, 1}};
 	assert_int_equal(fdb_set(fdb, &entry, 0, NULL), 0);
 	entry.mac.b[5] = 2;
@@ -301,7 +301,7 @@ static void test_brim(void **state)
 	for (uint32_t i = 0; i < n; i++) {
 		struct fdb_entry entry = numbered(i);
 
-		assert_true(fdb_del(fdb, entry.segment, &entry.mac, NULL) == 0);
+		assert_true(fdb_remove(fdb, entry.segment, &entry.mac, NULL) == 0);
 	}
 	assert_int_equal(fdb->count, 0);
 	fdb_destroy(fdb);
@@ -380,7 +380,7 @@ static void test_readers(void **state)
 			if (rnd() % 2)
 				fdb_set(race.fdb, &entry, 1, NULL);
 			else
-				fdb_del(race.fdb, entry.segment, &entry.mac, NULL);
+				fdb_remove(race.fdb, entry.segment, &entry.mac, NULL);
 		}
 	}
 	__atomic_store_n(&race.stop, 1, __ATOMIC_RELAXED);
