@@ -119,7 +119,7 @@ static void removed_of_port(void *ctx, const struct fdb_entry *entry)
 
 void fdb_port_gone(uint16_t port)
 {
-	fdb_flush(shared->fdb, is_of_port, removed_of_port, &port);
+	fdb_sweep(shared->fdb, is_of_port, removed_of_port, &port);
 }
 
 /* ---- what control asks for ---- */
@@ -172,7 +172,7 @@ static int del(void *arg)
 	uint16_t segment = segment_find(request->network, request->vlan);
 	struct fdb_entry old;
 
-	if (!segment || fdb_del(shared->fdb, segment, request->mac, &old))
+	if (!segment || fdb_remove(shared->fdb, segment, request->mac, &old))
 		return -ENOENT;
 	removed(NULL, &old);
 	return 0;
@@ -198,7 +198,7 @@ static int flush(void *arg)
 {
 	struct fdb_request *request = arg;
 
-	request->n = fdb_flush(shared->fdb, is_wanted, removed, request);
+	request->n = fdb_sweep(shared->fdb, is_wanted, removed, request);
 	return 0;
 }
 
@@ -220,7 +220,7 @@ static int list(void *arg)
 	if (!request->list)
 		return -ENOMEM;
 	while (cursor != FDB_NO_SLOT) {
-		n = fdb_list(shared->fdb, &cursor, UINT32_MAX, part, 256);
+		n = fdb_walk(shared->fdb, &cursor, UINT32_MAX, part, 256);
 		for (uint32_t k = 0; k < n && request->n < shared->fdb->count; k++)
 			request->list[request->n++] = (struct dp_fdb_entry){
 			        .network = shared->segment[part[k].segment].network,

@@ -243,7 +243,7 @@ int neighbour_remove(uint16_t network, uint32_t address)
 {
 	struct pr_ip ip = pr_ip4_from_host(address);
 
-	return neighbour_del(table, network, &ip);
+	return neighbour_forget(table, network, &ip);
 }
 
 void neighbours_port_gone(uint16_t port)
