@@ -90,9 +90,10 @@ static int take_away(
 
 int cni_cmd_del(const struct cni_env *env, const struct cni_netconf *conf, struct cni_error *err)
 {
-	int run = cni_run_open(conf, true), lock = -1, ret;
+	int run = cni_run_open(conf, false), lock = -1, ret;
 
-	if (run < 0)
+	/* without one no ADD has got anywhere since boot */
+	if (run < 0 && run != -ENOENT)
 		cni_log("run directory beside %s: %s", conf->daemon_socket, strerror(-run));
 	ret = lock_container(env, run, &lock, err);
 	ret = ret ? ret : take_away(env, conf, run, err);
