@@ -120,7 +120,7 @@ static bool scan_line(struct scan *scan)
 				return false;
 			continue;
 		}
-		if (c < 0x20 && c != '\t' && c != '\r')
+		if (c < 0x20 && c != '\t' && c != '\r' && c != '\n')
 			return fault(scan, "a control character");
 		if (c >= 0x7f)
 			return fault(scan, "not JSON");
