@@ -17,6 +17,7 @@ from tap import FAIL, PASS, SKIP, Result, ending, parse
 sys.path.insert(0, suites.SMOKE)
 sys.dont_write_bytecode = True
 
+PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -310,7 +311,10 @@ def main():
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, interrupt)
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # scripts/test puts the machine's values back: no run goes on without it.
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     runner = Runner(options)
     try:
         runner.everything()
