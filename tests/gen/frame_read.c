@@ -76,9 +76,9 @@ static uint64_t headers_sum(const uint8_t *frame, const struct frame_info *info)
 /* Checks what follows the 18 bytes; returns its sum, right only when no fault is found. */
 static uint64_t body_check(const uint8_t *p, uint32_t length, struct frame_info *info)
 {
-	uint32_t end = trailer_at(length);
+	uint32_t end = trailer_at(length); /* means nothing in a short one */
 	uint32_t rest = FRAME_PAYLOAD + 2;
-	uint32_t phase = ntohs(load16(p + FRAME_PAYLOAD));
+	uint32_t phase;
 	uint64_t trailer, sum;
 
 	if (length < FRAME_WITH_BODY) {
@@ -86,6 +86,7 @@ static uint64_t body_check(const uint8_t *p, uint32_t length, struct frame_info 
 			info->faults |= FRAME_BAD_BODY;
 		return csum_add(0, p + FRAME_PAYLOAD, length - FRAME_PAYLOAD);
 	}
+	phase = ntohs(load16(p + FRAME_PAYLOAD));
 	if (phase & 1 || phase + length > PATTERN_BYTES) {
 		info->faults |= FRAME_BAD_BODY;
 		return csum_add(0, p + FRAME_PAYLOAD, length - FRAME_PAYLOAD);

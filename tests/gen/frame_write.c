@@ -3,6 +3,9 @@
 
 #include "pattern.h"
 
+/* Headers, and frames too short for a body, end before this in every layout. */
+#define MIXED_HEAD 128
+
 static int spread_init(struct frame_template *t, const struct frame_spec *spec)
 {
 	unsigned bits = t->ipv6 ? 128 : 32;
@@ -133,8 +136,8 @@ static uint64_t body_write(struct frame_slot *slot, uint8_t *buf, uint32_t paylo
 	}
 	end = trailer_at(length);
 	if (slot->mixed) {
-		memcpy(buf + start, pattern_bytes + slot->phase + start, 128 - start);
-		if (slot->trailer)
+		memcpy(buf + start, pattern_bytes + slot->phase + start, MIXED_HEAD - start);
+		if (slot->trailer > MIXED_HEAD - 10) /* or it was just overwritten */
 			memcpy(buf + slot->trailer, pattern_bytes + slot->phase + slot->trailer,
 			        10);
 	}

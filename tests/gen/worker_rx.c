@@ -5,8 +5,8 @@
 #include <rte_ethdev.h>
 #include <rte_pause.h>
 
-#define REFLECT_TRIES 2000 /* a full ring is waited for, some 100 us, before packets are dropped   \
-	                    */
+/* A full ring is waited for, some 100 us, before packets are dropped. */
+#define REFLECT_TRIES 2000
 
 static void note_faults(struct worker *w, unsigned faults)
 {
