@@ -149,7 +149,8 @@ cJSON *verb_parse(const char *line, size_t size, struct verb_error *error)
 		return NULL;
 	json = cJSON_ParseWithLengthOpts(line, size, &end, false);
 	if (json)
-		while (end < line + size && (*end == ' ' || *end == '\t' || *end == '\r'))
+		while (end < line + size &&
+		        (*end == ' ' || *end == '\t' || *end == '\r' || *end == '\n'))
 			end++;
 	if (json && end == line + size)
 		return json;
