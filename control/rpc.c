@@ -139,8 +139,8 @@ struct call {
 	const cJSON *id; /* NULL: a notification */
 };
 
-static const cJSON **call_member(
-        struct call *call, const cJSON *item, const cJSON **version, const cJSON **method)
+static const cJSON **call_member(struct call *call, const cJSON *item, const cJSON **version,
+        const cJSON **method, const cJSON **id)
 {
 	if (!strcmp(item->string, "jsonrpc"))
 		return version;
@@ -149,7 +149,7 @@ static const cJSON **call_member(
 	if (!strcmp(item->string, "params"))
 		return &call->params;
 	if (!strcmp(item->string, "id"))
-		return &call->id;
+		return id;
 	return NULL;
 }
 
@@ -165,14 +165,16 @@ __attribute__((format(printf, 2, 0))) static int bad_call(
 /* Fills call; returns 0, or -EINVAL with error filled. */
 static int parse_call(const cJSON *json, struct call *call, struct verb_error *error)
 {
-	const cJSON *version = NULL, *method = NULL, *item;
+	const cJSON *version = NULL, *method = NULL, *id = NULL, *item;
 	const cJSON **member;
 
 	memset(call, 0, sizeof(*call));
 	if (!cJSON_IsObject(json))
 		return bad_call(error, "a request is an object%s", "");
+	call->id =
+	        cJSON_GetObjectItemCaseSensitive(json, "id"); /* the answer's, whatever is wrong */
 	cJSON_ArrayForEach (item, json) {
-		member = call_member(call, item, &version, &method);
+		member = call_member(call, item, &version, &method, &id);
 		if (!member)
 			return bad_call(
 			        error, "unknown member \"%.64s\" of a request", item->string);

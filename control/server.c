@@ -126,7 +126,9 @@ static void client_close(struct client *client)
 		server.options.gone(client);
 	TAILQ_REMOVE(&server.clients, client, link);
 	server.n_clients--;
-	close(client->fd); /* leaves epoll too */
+	/* close alone leaves it in epoll while a forked process has the descriptor, too. */
+	epoll_ctl(server.epoll, EPOLL_CTL_DEL, client->fd, NULL);
+	close(client->fd);
 	buffer_free(&client->in);
 	buffer_free(&client->out);
 	free(client);
