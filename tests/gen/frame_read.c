@@ -70,7 +70,7 @@ static uint64_t headers_sum(const uint8_t *frame, const struct frame_info *info)
 
 	sum += htons((uint16_t)(info->length - info->l4));
 	sum = info->ipv6 ? csum_add(sum, ip + 8, 32) : csum_add(sum, ip + 12, 8);
-	return csum_add(sum, frame + info->l4, info->payload - info->l4);
+	return info->tcp ? csum_add(sum, frame + info->l4, 20) : csum_add(sum, frame + info->l4, 8);
 }
 
 /* Checks what follows the 18 bytes; returns its sum, right only when no fault is found. */
