@@ -11,14 +11,27 @@
 #define ETHERTYPE_ARP  0x0806
 #define ETHERTYPE_VLAN 0x8100
 
-/* The check over the first 16 bytes of the payload. */
-static inline uint16_t payload_check(const uint8_t *payload)
+/*
+ * The check over the first 16 bytes of the payload, as two words in memory order. Values, not a
+ * pointer: the writer would wait for its own small stores to leave the store buffer.
+ */
+static inline uint16_t payload_check(uint64_t low, uint64_t high)
 {
-	uint64_t h = (load64(payload) ^ 0x8ebc6af09c88c6e3u) * 0x589965cc75374cc3u;
+	uint64_t h = (low ^ 0x8ebc6af09c88c6e3u) * 0x589965cc75374cc3u;
 
 	h ^= h >> 32;
-	h = (h + load64(payload + 8)) * 0x1d8e4e27c47d124fu;
+	h = (h + high) * 0x1d8e4e27c47d124fu;
 	return (uint16_t)(h >> 48);
+}
+
+/* Two 32-bit words as they follow one another in memory. */
+static inline uint64_t join32(uint32_t first, uint32_t second)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return (uint64_t)second << 32 | first;
+#else
+	return (uint64_t)first << 32 | second;
+#endif
 }
 
 /* The 8 bytes at the end of a body. */

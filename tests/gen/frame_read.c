@@ -120,7 +120,7 @@ static enum frame_class parse_payload(const uint8_t *frame, struct frame_info *i
 	info->id.stamp = ntohl(load32(p + 12));
 	if (!info->tcp && ntohs(load16(l4 + 4)) != (uint16_t)(info->length - info->l4))
 		info->faults |= FRAME_BAD_LENGTH;
-	if (load16(p + 16) != payload_check(p))
+	if (load16(p + 16) != payload_check(load64(p), load64(p + 8)))
 		info->faults |= FRAME_BAD_PAYLOAD;
 	sum += csum_word64(load64(p)) + csum_word64(load64(p + 8)) + load16(p + 16);
 	sum += body_check(p, length, info);

@@ -182,21 +182,20 @@ uint16_t frame_write(const struct frame_template *t, struct frame_slot *slot, ui
 	uint8_t *l4 = buf + t->l4;
 	uint8_t *p = buf + t->payload;
 	uint16_t sport, dport, check;
-	uint64_t sum;
+	uint64_t sum, low, high;
 
 	memcpy(buf, t->headers, t->payload);
 	flow_ports(t->spread, flow, &sport, &dport);
 	store16(l4, sport);
 	store16(l4 + 2, dport);
 	sum = t->l4_sum + sport + dport + l3_write(t, buf + t->l3, flow, l4_len);
-	store16(p, htons(FRAME_MAGIC));
-	store16(p + 2, htons(id->run));
-	store32(p + 4, htonl(id->flow));
-	store32(p + 8, htonl(id->seq));
-	store32(p + 12, htonl(id->stamp));
-	check = payload_check(p);
+	low = join32(htonl(FRAME_MAGIC << 16 | id->run), htonl(id->flow));
+	high = join32(htonl(id->seq), htonl(id->stamp));
+	check = payload_check(low, high);
+	store64(p, low);
+	store64(p + 8, high);
 	store16(p + 16, check);
-	sum += csum_word64(load64(p)) + csum_word64(load64(p + 8)) + check;
+	sum += csum_word64(low) + csum_word64(high) + check;
 	sum += body_write(slot, buf, t->payload, total - t->payload, id);
 	sum += htons((uint16_t)l4_len);
 	if (t->tcp) {
