@@ -26,7 +26,7 @@ static const struct kind routes = {"routes", "route", NULL, "route.add", 0};
 /* Indexes that objects of one kind have or had in an earlier life. */
 struct indexes {
 	const cJSON *array; /* the file's */
-	cJSON *remembered;  /* name: index, of the file's objects */
+	cJSON *known;       /* name: index, of the file's objects: as before or as given by now */
 	cJSON *forgotten;   /* names that the file has no more */
 	bool stored[PR_PORTS_MAX > PR_NETWORKS_MAX ? PR_PORTS_MAX : PR_NETWORKS_MAX];
 	bool any_stored;
@@ -55,15 +55,28 @@ static int index_of(const cJSON *body, unsigned limit)
 	return item->valueint;
 }
 
+static int known_index(const struct indexes *indexes, const char *name)
+{
+	const cJSON *known = cJSON_GetObjectItemCaseSensitive(indexes->known, name);
+
+	return known ? known->valueint : -1;
+}
+
+/* A stored object that the file has too gives way to the file's, which gets its index; it comes
+ * back with it when the file no longer has that name. */
 static void see_stored(void *arg, const char *key, const cJSON *body)
 {
 	struct indexes *indexes = arg;
 	int index = index_of(body, indexes->limit);
+	bool ours = in_file(indexes->array, key);
 
-	/* A stored object that the file has too gives way to the file's. */
-	if (index < 0 || in_file(indexes->array, key))
+	if (index < 0)
 		return;
-	indexes->stored[index] = indexes->any_stored = true;
+	if (ours && known_index(indexes, key) < 0)
+		cJSON_AddNumberToObject(indexes->known, key, index);
+	else if (!ours || known_index(indexes, key) != index)
+		indexes->stored[index] = true;
+	indexes->any_stored = true;
 }
 
 static void see_remembered(void *arg, const char *key, const cJSON *body)
@@ -72,7 +85,7 @@ static void see_remembered(void *arg, const char *key, const cJSON *body)
 	int index = index_of(body, indexes->limit);
 
 	if (index >= 0 && in_file(indexes->array, key))
-		cJSON_AddNumberToObject(indexes->remembered, key, index);
+		cJSON_AddNumberToObject(indexes->known, key, index);
 	else
 		cJSON_AddItemToArray(indexes->forgotten, cJSON_CreateString(key));
 }
@@ -83,7 +96,7 @@ static bool is_taken(const struct indexes *indexes, int index)
 
 	if (indexes->stored[index])
 		return true;
-	cJSON_ArrayForEach (item, indexes->remembered)
+	cJSON_ArrayForEach (item, indexes->known)
 		if (item->valueint == index)
 			return true;
 	return false;
@@ -93,11 +106,11 @@ static bool is_taken(const struct indexes *indexes, int index)
  * object, replayed later, comes back with. */
 static int choose_index(const struct indexes *indexes, const char *name)
 {
-	const cJSON *known = cJSON_GetObjectItemCaseSensitive(indexes->remembered, name);
+	int known = known_index(indexes, name);
 
-	if (known && !indexes->stored[known->valueint])
-		return known->valueint;
-	if (!indexes->any_stored && !indexes->remembered->child)
+	if (known >= 0 && !indexes->stored[known])
+		return known;
+	if (!indexes->any_stored && !indexes->known->child)
 		return -1;
 	for (int index = (int)indexes->limit - 1; index > 0; index--)
 		if (is_taken(indexes, index) && index + 1 < (int)indexes->limit &&
@@ -117,14 +130,17 @@ static const struct method *find_method(const char *name)
 	return NULL;
 }
 
-static int remember(const struct kind *kind, const char *name, const cJSON *result)
+static int remember(
+        const struct kind *kind, struct indexes *indexes, const char *name, const cJSON *result)
 {
 	const cJSON *answer = cJSON_GetObjectItemCaseSensitive(result, kind->member);
 	int rc, index = index_of(answer, kind->limit);
 	cJSON *body;
 
-	if (!kind->memory || index < 0)
+	if (!indexes || index < 0)
 		return 0;
+	cJSON_DeleteItemFromObjectCaseSensitive(indexes->known, name);
+	cJSON_AddNumberToObject(indexes->known, name, index);
 	body = cJSON_CreateObject();
 	cJSON_AddNumberToObject(body, "index", index);
 	rc = state_put(kind->memory, name, body);
@@ -141,8 +157,8 @@ static int refused(
 	return -EINVAL;
 }
 
-static int apply_one(const struct kind *kind, const struct indexes *indexes, const cJSON *item,
-        int i, struct config_error *error)
+static int apply_one(const struct kind *kind, struct indexes *indexes, const cJSON *item, int i,
+        struct config_error *error)
 {
 	const cJSON *name = cJSON_GetObjectItemCaseSensitive(item, "name");
 	const struct method *method = find_method(kind->method);
@@ -159,7 +175,7 @@ static int apply_one(const struct kind *kind, const struct indexes *indexes, con
 		if (rc)
 			rc = refused(kind, i, &request, error);
 		else if (name)
-			rc = remember(kind, name->valuestring, request.result);
+			rc = remember(kind, indexes, name->valuestring, request.result);
 	}
 	cJSON_Delete(params);
 	cJSON_Delete(request.result);
@@ -173,13 +189,13 @@ static int load_indexes(const struct kind *kind, const cJSON *array, struct inde
 
 	*indexes = (struct indexes){.array = array,
 	        .limit = kind->limit,
-	        .remembered = cJSON_CreateObject(),
+	        .known = cJSON_CreateObject(),
 	        .forgotten = cJSON_CreateArray()};
-	if (!indexes->remembered || !indexes->forgotten)
+	if (!indexes->known || !indexes->forgotten)
 		return -ENOMEM;
-	rc = state_each(kind->member, see_stored, indexes);
+	rc = state_each(kind->memory, see_remembered, indexes);
 	if (!rc)
-		rc = state_each(kind->memory, see_remembered, indexes);
+		rc = state_each(kind->member, see_stored, indexes);
 	cJSON_ArrayForEach (item, indexes->forgotten)
 		rc = rc ? rc : state_del(kind->memory, item->valuestring);
 	return rc;
@@ -201,7 +217,7 @@ static int apply_kind(const struct kind *kind, const cJSON *array, struct config
 		rc = apply_one(kind, indexes, item, i++, error);
 	}
 	if (indexes) {
-		cJSON_Delete(indexes->remembered);
+		cJSON_Delete(indexes->known);
 		cJSON_Delete(indexes->forgotten);
 	}
 	free(indexes);

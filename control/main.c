@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -84,6 +85,17 @@ static int lock_directory(
 	return rc;
 }
 
+/* What a killed daemon left: we hold the lock, so nobody listens there. */
+static void remove_stale_socket(void)
+{
+	char path[CONFIG_PATH_MAX + 16];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/control.sock", config.run_dir);
+	if (!lstat(path, &st) && S_ISSOCK(st.st_mode))
+		unlink(path);
+}
+
 static int start_instance(void)
 {
 	int rc;
@@ -93,6 +105,8 @@ static int start_instance(void)
 		rc = lock_directory("stateDir", config.state_dir, 0700, &daemon_state.state_lock);
 	if (rc)
 		instance_unlock(&daemon_state.run_lock);
+	else
+		remove_stale_socket();
 	return rc;
 }
 
