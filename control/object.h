@@ -19,8 +19,9 @@
 
 /* ---- object.c ---- */
 
-/* Stores body under key and registers that `undo` is to be called with undo_params (consumed) should
- * the request fail later or not be committed. In a replay nothing is stored. Returns 0 or -1. */
+/* Stores body under key and registers that `undo` is to be called with undo_params (consumed)
+ * should the request fail later or not be committed. In a replay nothing is stored. Returns 0 or
+ * -1. */
 int object_store(struct request *request, const char *kind, const char *key, const cJSON *body,
         method_fn *undo, cJSON *undo_params);
 
@@ -156,7 +157,8 @@ int route_parse(struct request *request, const cJSON *object, const char *where,
 bool route_exact(uint16_t network, const struct pr_prefix *prefix, struct dp_route *route);
 /* Its owner's name: "connected", "port", or as given. */
 const char *route_owner_name(const struct dp_route *route);
-bool route_same(const struct dp_route *a, const struct dp_route *b);
+/* Whether the table's route is what is wanted, and works. */
+bool route_same(const struct dp_route *wanted, const struct dp_route *present);
 cJSON *route_json(const struct dp_route *route, const char *port, bool active);
 /* What is stored of a static route and what route.add takes. */
 cJSON *route_body(const struct dp_route *route, const char *port);

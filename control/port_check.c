@@ -92,14 +92,17 @@ static int check_addresses(
 	return 0;
 }
 
-/* Bit v: frames tagged with v on the wire are the port's; bit 0: untagged ones. */
+/* Bit v: frames tagged with v on the wire are the port's; bit 0: untagged ones, which a trunk takes
+ * as those of its native VLAN. */
 static void wire_tags(const struct dp_port_spec *spec, uint64_t tags[64])
 {
 	memcpy(tags, spec->trunk, sizeof(spec->trunk));
-	if (!spec->has_trunk)
-		tags[spec->vlan / 64] |= UINT64_C(1) << (spec->vlan % 64);
-	else if (spec->vlan)
+	if (spec->has_trunk) {
+		tags[spec->vlan / 64] &= ~(UINT64_C(1) << (spec->vlan % 64));
 		tags[0] |= 1;
+	} else {
+		tags[spec->vlan / 64] |= UINT64_C(1) << (spec->vlan % 64);
+	}
 }
 
 static int check_device(

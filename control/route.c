@@ -52,7 +52,9 @@ static int route_present(struct request *request, const struct network *network,
 			return 1;
 		if (strcmp(route_owner_name(&present), owner_name(route->owner)))
 			return route_conflict(request, route_owner_name(&present));
-		old = route_body(&present, port_name(present.port));
+		/* Through whatever port the gateway is: as asked for. */
+		old = route_body(&present,
+		        !*port && route_same(route, &present) ? "" : port_name(present.port));
 	}
 	body = route_body(route, port);
 	rc = object_repeat(request, "route", "the route", body, old,
@@ -63,19 +65,24 @@ static int route_present(struct request *request, const struct network *network,
 }
 
 static int route_install(
-        struct request *request, const struct dp_route *route, const char *port, bool active)
+        struct request *request, const struct dp_route *route, const char *port, bool *active)
 {
 	struct dp_error error = {0};
-	size_t failed;
+	size_t removed;
+	int rc;
 
-	if (active && dp_route_add(route, 1, &failed, &error))
-		return request_fail_dp(request, &error);
-	if (!route->owner && route_static_put(route, port, active)) {
-		if (active)
-			dp_route_del(route, 1, &failed, &error);
-		return request_fail(request, PR_ERR_INTERNAL, NULL, "out of memory");
+	if (*active && dp_route_add(route, 1, &removed, &error)) {
+		/* At start-up the port behind the gateway may be missing: it waits for one. */
+		if (!request->replay || route->owner || route->type != DP_ROUTE_VIA)
+			return request_fail_dp(request, &error);
+		*active = false;
 	}
-	return 0;
+	if (route->owner)
+		return 0;
+	rc = route_static_put(route, port, *active);
+	if (rc && *active)
+		dp_route_del(route, 1, &removed, &error);
+	return rc ? request_fail(request, PR_ERR_INTERNAL, NULL, "out of memory") : 0;
 }
 
 int route_add(struct request *request)
@@ -86,7 +93,7 @@ int route_add(struct request *request)
 	char key[OBJECT_KEY_MAX];
 	struct dp_route route;
 	uint8_t number;
-	bool missing;
+	bool missing, active;
 	cJSON *body, *undo;
 	int rc;
 
@@ -96,7 +103,8 @@ int route_add(struct request *request)
 	rc = route_present(request, network, &route, port);
 	if (rc <= 0)
 		return rc;
-	if (route_install(request, &route, port, !missing))
+	active = !missing;
+	if (route_install(request, &route, port, &active))
 		return -1;
 	undo = key_params(network->spec.name, &route.prefix, owner);
 	body = route_body(&route, port);
@@ -108,7 +116,7 @@ int route_add(struct request *request)
 	cJSON_Delete(body);
 	if (rc < 0)
 		return rc;
-	return object_created(request, "route", route_json(&route, port, !missing));
+	return object_created(request, "route", route_json(&route, port, active));
 }
 
 static int route_del_static(

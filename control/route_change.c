@@ -15,6 +15,11 @@ static int route_compare(const void *a, const void *b)
 	return prefix_compare(&x->prefix, &y->prefix);
 }
 
+static bool same_wish(const struct dp_route *a, const struct dp_route *b)
+{
+	return a->type == b->type && a->port == b->port && pr_ip_equal(&a->gateway, &b->gateway);
+}
+
 /* Sorts and drops repetitions. */
 static int sync_sort(struct request *request, struct route_sync *sync)
 {
@@ -27,7 +32,7 @@ static int sync_sort(struct request *request, struct route_sync *sync)
 		char text[PR_PREFIX_STRLEN];
 
 		if (last && !route_compare(last, &sync->routes[i])) {
-			if (route_same(last, &sync->routes[i]))
+			if (same_wish(last, &sync->routes[i]))
 				continue;
 			return request_fail(request, PR_ERR_PARAMS, "routes",
 			        "%s was given twice, with different next hops",

@@ -69,6 +69,16 @@ static bool list_inactive(struct route_listing *listing, struct static_route **w
 	return true;
 }
 
+/* A static route shows the port that it was given, if any; others the one that was found. */
+static const char *listed_port(const struct network *network, const struct dp_route *route)
+{
+	const struct static_route *entry = NULL;
+
+	if (!route->owner && route->type < DP_ROUTE_CONNECTED)
+		entry = route_static_find(network->spec.name, &route->prefix);
+	return entry ? entry->port : port_name(route->port);
+}
+
 static void list_network(struct route_listing *listing, const struct network *network,
         const struct pr_prefix *after, struct dp_route *page)
 {
@@ -87,7 +97,7 @@ static void list_network(struct route_listing *listing, const struct network *ne
 		n = dp_route_list(network->spec.index, owner, after, page, PAGE);
 		for (size_t i = 0; i < n; i++) {
 			if (!list_inactive(listing, waiting, n_waiting, &next, &page[i].prefix) ||
-			        !list_one(listing, &page[i], port_name(page[i].port), true))
+			        !list_one(listing, &page[i], listed_port(network, &page[i]), true))
 				goto out;
 		}
 		if (n) {

@@ -46,23 +46,25 @@ static int read_prefix(const struct route_reading *reading, const char *text)
 	return 0;
 }
 
-/* Whether packets to ip leave through this port: its own subnet, address or allowed prefix. */
-static bool behind_port(const struct port *port, const struct pr_ip *ip, bool named)
+/* Whether packets to ip leave through this port: its own subnet or address. */
+static bool on_port(const struct dp_port_spec *spec, const struct pr_ip *ip)
 {
-	const struct dp_port_spec *spec = &port->spec;
-
 	for (unsigned i = 0; i < spec->n_addresses; i++) {
 		if (spec->kind == DP_PORT_ETH ? pr_prefix_contains(&spec->addresses[i], ip)
 		                              : pr_ip_equal(&spec->addresses[i].addr, ip))
 			return true;
 	}
+	return false;
+}
+
+/* What a named port may lead to besides: what its pod may send from, or all when it is trusted. */
+static bool behind_port(const struct dp_port_spec *spec, const struct pr_ip *ip)
+{
 	for (unsigned i = 0; i < spec->n_allowed_prefixes; i++) {
-		/* "Anything" says nothing of where ip is, unless the port was chosen by name. */
-		if ((named || spec->allowed_prefixes[i].len) &&
-		        pr_prefix_contains(&spec->allowed_prefixes[i], ip))
+		if (pr_prefix_contains(&spec->allowed_prefixes[i], ip))
 			return true;
 	}
-	return named && spec->trust;
+	return spec->trust || on_port(spec, ip);
 }
 
 static bool reachable(const struct route_reading *reading, const struct pr_ip *ip)
@@ -70,14 +72,14 @@ static bool reachable(const struct route_reading *reading, const struct pr_ip *i
 	const struct network *network = reading->network;
 
 	if (reading->port)
-		return behind_port(reading->port, ip, true) ||
+		return behind_port(&reading->port->spec, ip) ||
 		       (reading->port->spec.kind == DP_PORT_ETH && network_subnet_of(network, ip));
 	if (network_subnet_of(network, ip))
 		return true;
 	for (uint16_t i = 0; i < PR_PORTS_MAX; i++) {
 		const struct port *port = port_by_index(i);
 
-		if (port && port->network == network && behind_port(port, ip, false))
+		if (port && port->network == network && on_port(&port->spec, ip))
 			return true;
 	}
 	return false;
@@ -228,7 +230,13 @@ cJSON *route_json(const struct dp_route *route, const char *port, bool active)
 	return answer;
 }
 
-bool route_same(const struct dp_route *a, const struct dp_route *b)
+bool route_same(const struct dp_route *wanted, const struct dp_route *present)
 {
-	return a->type == b->type && a->port == b->port && pr_ip_equal(&a->gateway, &b->gateway);
+	if (wanted->type != present->type || !pr_ip_equal(&wanted->gateway, &present->gateway))
+		return false;
+	if (wanted->type != DP_ROUTE_VIA)
+		return true;
+	/* The data plane names the port that it found for a gateway; none: that port is gone. */
+	return present->port != DP_INDEX_ANY &&
+	       (wanted->port == DP_INDEX_ANY || wanted->port == present->port);
 }

@@ -8,7 +8,7 @@
 #include <syslog.h>
 
 static struct map routes;
-static size_t n_with_port; /* so that ports come and go without a walk when none is named */
+static size_t n_via; /* so that ports come and go without a walk when no route leads anywhere */
 
 void route_key(char key[OBJECT_KEY_MAX], const char *network, const struct pr_prefix *prefix)
 {
@@ -39,14 +39,14 @@ int route_static_put(const struct dp_route *route, const char *port, bool active
 		free(entry);
 		return -ENOMEM;
 	}
-	n_with_port += entry->port[0] != '\0';
+	n_via += entry->route.type == DP_ROUTE_VIA;
 	return 0;
 }
 
 void route_static_drop(struct static_route *route)
 {
 	map_remove(&routes, route->key);
-	n_with_port -= route->port[0] != '\0';
+	n_via -= route->route.type == DP_ROUTE_VIA;
 	free(route);
 }
 
@@ -69,32 +69,17 @@ static void route_activate(struct static_route *entry, const struct port *port)
 	struct dp_route present;
 	size_t failed;
 
-	entry->route.port = port->spec.index;
+	if (entry->port[0])
+		entry->route.port = port->spec.index;
 	if (route_exact(entry->route.network, &entry->route.prefix, &present))
 		snprintf(error.message, sizeof(error.message), "owner \"%s\" has this prefix",
 		        route_owner_name(&present));
 	else if (!dp_route_add(&entry->route, 1, &failed, &error))
 		entry->active = true;
-	if (!entry->active)
+	/* One that names no port only tries: its gateway may be behind another. */
+	if (!entry->active && entry->port[0])
 		log_message(LOG_WARNING, "static route %s through port %s stays inactive: %s",
 		        entry->key, entry->port, error.message);
-}
-
-/* Calls change for every route of the port's network that names it and is (not) active. */
-static void route_each_of_port(struct port *port, bool active,
-        void (*change)(struct static_route *entry, const struct port *port))
-{
-	size_t n;
-	struct static_route **entries;
-
-	if (!n_with_port)
-		return;
-	entries = route_static_of(port->network, &n);
-	for (size_t i = 0; i < n; i++) {
-		if (entries[i]->active == active && !strcmp(entries[i]->port, port->spec.name))
-			change(entries[i], port);
-	}
-	free(entries);
 }
 
 static void route_deactivate(struct static_route *entry, const struct port *port)
@@ -106,6 +91,37 @@ static void route_deactivate(struct static_route *entry, const struct port *port
 	if (dp_route_del(&entry->route, 1, &removed, &error))
 		log_message(LOG_WARNING, "static route %s: %s", entry->key, error.message);
 	entry->active = false;
+}
+
+/* Whether the route leads through port, or might once it is there. */
+static bool through_port(const struct static_route *entry, const struct port *port)
+{
+	struct dp_route present;
+
+	if (entry->route.type != DP_ROUTE_VIA)
+		return false;
+	if (entry->port[0])
+		return !strcmp(entry->port, port->spec.name);
+	return !entry->active ||
+	       (route_exact(entry->route.network, &entry->route.prefix, &present) &&
+	               present.port == port->spec.index);
+}
+
+/* Calls change for every route through the port that is (not) active. */
+static void route_each_of_port(struct port *port, bool active,
+        void (*change)(struct static_route *entry, const struct port *port))
+{
+	size_t n;
+	struct static_route **entries;
+
+	if (!n_via)
+		return;
+	entries = route_static_of(port->network, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (entries[i]->active == active && through_port(entries[i], port))
+			change(entries[i], port);
+	}
+	free(entries);
 }
 
 void route_port_added(struct port *port)
@@ -150,5 +166,5 @@ void route_network_gone(struct request *request, const struct network *network)
 void route_free_all(void)
 {
 	map_clear(&routes, free);
-	n_with_port = 0;
+	n_via = 0;
 }

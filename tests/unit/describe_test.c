@@ -136,7 +136,8 @@ static void an_eth_port_has_no_line(void **state)
 	call_ok("port.add",
 	        "{'name':'up','kind':'eth','network':'red','device':'net_null0','vlan':7}");
 	call_answers("{'name':'up','testpmd':'','podSnippet':'','info':{'kind':'eth',"
-	             "'network':'red','mtu':1500,'mac':'02:de:00:00:00:01','vlan':7,'queues':0,"
+	             "'network':'red','mtu':1500,'mac':'02:de:00:00:00:01','vlan':7,'queues':0,'"
+	             "addresses':[],"
 	             "'device':'net_null0','note':'an eth port leads to a device; no pod uses it "
 	             "directly'}}",
 	        "port.describe", "{'name':'up'}");

@@ -233,9 +233,14 @@ int dp_port_del(uint16_t index, struct dp_error *error)
 		return fault(error, -ENOENT, PR_ERR_INTERNAL, "", "no such port");
 	if (change(error, "port_del %s", dp.port[index].name))
 		return -EIO;
+	/* Its own routes go; others that lead to it stay and lead nowhere. */
 	for (size_t i = dp.routes; i-- > 0;) {
-		if (dp.route[i].port == index && dp.route[i].network == dp.port[index].network)
+		if (dp.route[i].port != index || dp.route[i].network != dp.port[index].network)
+			continue;
+		if (dp.route[i].type >= DP_ROUTE_CONNECTED)
 			route_take(&dp.route[i]);
+		else
+			dp.route[i].port = DP_INDEX_ANY;
 	}
 	dp.port_used[index] = false;
 	return 0;
@@ -267,6 +272,24 @@ const struct dp_port_spec *fake_dp_port(const char *name)
 
 /* ---- routes ---- */
 
+/* As the real one, the port that has the gateway, or the uplink whose subnet it is in. */
+static uint16_t port_of_gateway(const struct dp_route *route)
+{
+	uint16_t uplink = DP_INDEX_ANY;
+
+	for (uint16_t i = 0; i < PR_PORTS_MAX; i++) {
+		if (!dp.port_used[i] || dp.port[i].network != route->network)
+			continue;
+		if (dp.port[i].kind == DP_PORT_ETH)
+			uplink = i;
+		for (unsigned k = 0; k < dp.port[i].n_addresses; k++) {
+			if (pr_ip_equal(&dp.port[i].addresses[k].addr, &route->gateway))
+				return i;
+		}
+	}
+	return uplink;
+}
+
 int dp_route_add(const struct dp_route *routes, size_t n, size_t *failed, struct dp_error *error)
 {
 	if (dp.routes + n > FAKE_ROUTES_MAX) {
@@ -275,8 +298,18 @@ int dp_route_add(const struct dp_route *routes, size_t n, size_t *failed, struct
 	}
 	if (change(error, "route_add %zu", n))
 		return -EIO;
-	for (size_t i = 0; i < n; i++)
-		route_put(&routes[i]);
+	for (size_t i = 0; i < n; i++) {
+		struct dp_route route = routes[i];
+
+		if (route.type == DP_ROUTE_VIA && route.port == DP_INDEX_ANY)
+			route.port = port_of_gateway(&route);
+		if (route.type == DP_ROUTE_VIA && route.port == DP_INDEX_ANY) {
+			*failed = i;
+			return fault(error, -EHOSTUNREACH, PR_ERR_PARAMS, "gateway",
+			        "the gateway is not reached directly");
+		}
+		route_put(&route);
+	}
 	return 0;
 }
 

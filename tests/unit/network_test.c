@@ -100,7 +100,7 @@ static void del_needs_no_ports(void **state)
 	call_ok("port.add", "{'name':'up0','kind':'eth','network':'blue','device':'net_null0'}");
 	call_refused(PR_ERR_IN_USE, "name", "\"up0\"", "network.del", "{'name':'blue'}");
 	call_ok("port.del", "{'name':'up0'}");
-	call_ok("route.add", "{'network':'blue','prefix':'192.0.2.0/24','gateway':'198.18.0.9'}");
+	call_ok("route.add", "{'network':'blue','prefix':'192.0.2.0/24','type':'blackhole'}");
 	call_answers("{'removed':true}", "network.del", "{'name':'blue'}");
 	call_answers("{'removed':false}", "network.del", "{'name':'blue'}");
 	assert_int_equal(stored_count("network") + stored_count("route"), 0);
@@ -124,7 +124,7 @@ static void an_uncommitted_del_brings_all_back(void **state)
 {
 	(void)state;
 	call_ok("network.add", "{" BLUE "}");
-	call_ok("route.add", "{'network':'blue','prefix':'192.0.2.0/24','gateway':'198.18.0.9'}");
+	call_ok("route.add", "{'network':'blue','prefix':'192.0.2.0/24','type':'blackhole'}");
 	fake_control.fail_commit = true;
 	call_refused(PR_ERR_STORAGE, "", "", "network.del", "{'name':'blue'}");
 	fake_control.fail_commit = false;

@@ -245,11 +245,20 @@ static void vlans_of_one_device_may_not_overlap(void **state)
 	        "{'name':'b','kind':'eth','network':'red','device':'net_null0'}");
 	call_ok("port.add",
 	        "{'name':'b','kind':'eth','network':'blue','device':'net_null0','vlan':7}");
-	call_refused(PR_ERR_CONFLICT, "trunk", "\"b\" takes VLAN 7", "port.add",
-	        "{'name':'c','kind':'eth','network':'red','device':'net_null0','trunk':['5-8']}");
-	call_ok("port.add",
+	/* A trunk takes untagged frames, too: they are its native VLAN. */
+	call_refused(PR_ERR_CONFLICT, "vlan", "\"a\" takes the untagged", "port.add",
 	        "{'name':'c','kind':'eth','network':'red','device':'net_null0','trunk':['8-9']}");
-	call_ok("port.add", "{'name':'d','kind':'eth','network':'red','device':'net_null1'}");
+	call_ok("port.add",
+	        "{'name':'c','kind':'eth','network':'red','device':'net_null1','vlan':7}");
+	call_ok("port.add",
+	        "{'name':'d','kind':'eth','network':'red','device':'net_null1','vlan':6,"
+	        "'trunk':['5-6',8]}");
+	call_refused(PR_ERR_CONFLICT, "vlan", "\"d\" takes VLAN 8", "port.add",
+	        "{'name':'e','kind':'eth','network':'red','device':'net_null1','vlan':8}");
+	call_refused(PR_ERR_CONFLICT, "vlan", "\"d\" takes the untagged", "port.add",
+	        "{'name':'e','kind':'eth','network':'blue','device':'net_null1'}");
+	call_ok("port.add",
+	        "{'name':'e','kind':'eth','network':'blue','device':'net_null1','vlan':6}");
 }
 
 static void an_eth_port_has_the_devices_mac(void **state)

@@ -131,6 +131,53 @@ static void routes_wait_for_their_port(void **state)
 	        "route.list", "{'owner':'static'}");
 }
 
+/* A gateway whose port is not named is behind whatever port it was found on. */
+static void gateways_wait_for_a_port(void **state)
+{
+	cJSON *result;
+
+	(void)state;
+	call_ok("route.add", R("10.0.0.0/8", ",'gateway':'198.18.0.5'"));
+	call_ok("route.add", R("10.0.0.0/8", ",'gateway':'198.18.0.5'"));
+	call_ok("route.add", R("11.0.0.0/8", ",'gateway':'198.18.0.5','owner':'bgp'"));
+	call_ok("route.add", R("11.0.0.0/8", ",'gateway':'198.18.0.5','owner':'bgp'"));
+	call_ok("port.del", "{'name':'p1'}");
+	call_ok("port.del", "{'name':'up'}");
+	result = call("route.list", "{'owner':'static'}");
+	assert_string_equal(
+	        json_string(cJSON_GetArrayItem(json_array(result, "routes"), 0), "state", ""),
+	        "inactive");
+	cJSON_Delete(result);
+	assert_int_equal(fake_restart(), 0);
+	assert_int_equal(fake_dp_routes(), 1);
+	call_ok("port.add",
+	        "{'name':'p1','kind':'vhost-user','network':'blue','socket':'%s/1',"
+	        "'addresses':['198.18.0.5/32']}",
+	        dir);
+	assert_int_equal(fake_dp_routes(), 3);
+	call_answers("{'routes':[{'network':'blue','prefix':'10.0.0.0/8','gateway':'198.18.0.5',"
+	             "'port':'','type':'via','owner':'static','state':'active'}],'next':''}",
+	        "route.list", "{'owner':'static'}");
+}
+
+/* A port that came back makes the same routes of a controller work again. */
+static void sync_repairs_routes_of_a_lost_port(void **state)
+{
+	(void)state;
+	call_ok("route.sync", "{'owner':'bgp','network':'blue','step':'begin'}");
+	call_ok("route.sync", "{'owner':'bgp','network':'blue','step':'chunk','routes':["
+	                      "{'prefix':'10.0.0.0/8','gateway':'192.0.2.1'}]}");
+	call_ok("route.sync", "{'owner':'bgp','network':'blue','step':'commit'}");
+	call_ok("port.del", "{'name':'up'}");
+	call_ok("port.add", "{'name':'up','kind':'eth','network':'blue','device':'net_null0',"
+	                    "'addresses':['192.0.2.2/24']}");
+	call_ok("route.sync", "{'owner':'bgp','network':'blue','step':'begin'}");
+	call_ok("route.sync", "{'owner':'bgp','network':'blue','step':'chunk','routes':["
+	                      "{'prefix':'10.0.0.0/8','gateway':'192.0.2.1'}]}");
+	call_answers("{'added':1,'removed':0,'kept':0}", "route.sync",
+	        "{'owner':'bgp','network':'blue','step':'commit'}");
+}
+
 static void pages_are_complete_and_ordered(void **state)
 {
 	char after[128] = "", last[64] = "";
@@ -362,6 +409,8 @@ int main(void)
 	        TEST(refused_forms),
 	        TEST(one_prefix_has_one_owner),
 	        TEST(routes_wait_for_their_port),
+	        TEST(gateways_wait_for_a_port),
+	        TEST(sync_repairs_routes_of_a_lost_port),
 	        TEST(pages_are_complete_and_ordered),
 	        TEST(get_tells_what_the_tables_do),
 	        TEST(sync_touches_the_difference),
