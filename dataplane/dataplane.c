@@ -27,6 +27,7 @@
 #define MBUFS_DEFAULT 8192
 #define MBUF_CACHE    256
 #define MIB           (UINT64_C(1) << 20)
+#define EAL_PREFIX    "podrail"
 
 struct shared *shared;
 
@@ -94,9 +95,30 @@ static int fail(struct dp_error *error, int rc, const char *format, ...)
 	return rc;
 }
 
+/* EAL makes $RUNTIME_DIRECTORY/dpdk/<prefix>, by default below /run, and leaves it there. Ours is
+ * in the run directory, which no other instance uses: the name need not differ from life to life,
+ * so what a killed daemon left is taken over and goes with the next clean stop. */
+static void use_runtime_directory(void)
+{
+	if (config.run_dir[0])
+		setenv("RUNTIME_DIRECTORY", config.run_dir, 1);
+}
+
+static void remove_runtime_directory(void)
+{
+	char path[sizeof(config.run_dir) + 32];
+
+	if (!config.run_dir[0])
+		return;
+	snprintf(path, sizeof(path), "%s/dpdk/" EAL_PREFIX, config.run_dir);
+	rmdir(path);
+	*strrchr(path, '/') = '\0';
+	rmdir(path);
+}
+
 static int start_eal(struct dp_error *error)
 {
-	char lcores[32], memory[32], prefix[64];
+	char lcores[32], memory[32];
 	uint64_t needed = dp_memory_needed(&config);
 	unsigned mib = config.memory_mib ? config.memory_mib : (unsigned)(needed / MIB);
 	const char *argv[20];
@@ -104,14 +126,13 @@ static int start_eal(struct dp_error *error)
 
 	snprintf(lcores, sizeof(lcores), "0@%d", config.control_cpu);
 	snprintf(memory, sizeof(memory), "%u", mib);
-	snprintf(prefix, sizeof(prefix), "podrail-%d", (int)getpid());
 	argv[argc++] = "podraild";
 	argv[argc++] = "--lcores";
 	argv[argc++] = lcores;
 	argv[argc++] = "-m";
 	argv[argc++] = memory;
 	argv[argc++] = "--file-prefix";
-	argv[argc++] = prefix;
+	argv[argc++] = EAL_PREFIX;
 	argv[argc++] = "--no-telemetry";
 	argv[argc++] = "--no-shconf";
 	if (config.no_huge)
@@ -126,6 +147,7 @@ static int start_eal(struct dp_error *error)
 	argv[argc++] = "--log-level";
 	argv[argc++] = "lib.vhost.*:critical";
 	argv[argc] = NULL;
+	use_runtime_directory();
 	rc = rte_eal_init(argc, (char **)(uintptr_t)argv);
 	if (rc < 0)
 		return fail(error, -ENOMEM,
@@ -142,6 +164,7 @@ static void stop_eal(void)
 	if (eal_running)
 		rte_eal_cleanup();
 	eal_running = false;
+	remove_runtime_directory();
 }
 
 static int start_shared(struct dp_error *error)
