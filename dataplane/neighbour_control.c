@@ -20,8 +20,15 @@ static uint32_t table_max;
 /* The entry that is on its way out: next hops are published as if it were gone. */
 static const struct neighbour *leaving;
 
-/* The entry has a route of its own because somebody looked for it in a connected prefix. */
-enum { COOKIE_ROUTE = 1 };
+/* An entry's cookie. ROUTE: it has a route of its own because somebody looked for it in a connected
+ * prefix. SEARCH: it has not answered yet and counts against the port in the upper half. */
+#define COOKIE_ROUTE  1u
+#define COOKIE_SEARCH 2u
+#define COOKIE_SHIFT  16
+
+/* So many unanswered questions may one port's packets cause: a pod that scans does not fill the
+ * table for the others. */
+#define SEARCHES_A_PORT 512
 
 /* ---- asking ---- */
 
@@ -78,9 +85,29 @@ static void send_probe(void *ctx, const struct neighbour *entry, bool unicast)
 
 /* ---- what the table tells ---- */
 
+static void search_begins(struct neighbour *entry, uint16_t port)
+{
+	entry->cookie |= COOKIE_SEARCH | (uint32_t)port << COOKIE_SHIFT;
+	port_at(port)->searched++;
+}
+
+static void search_ends(struct neighbour *entry)
+{
+	struct port_control *port = port_at((uint16_t)(entry->cookie >> COOKIE_SHIFT));
+
+	if (!(entry->cookie & COOKIE_SEARCH))
+		return;
+	entry->cookie &= COOKIE_ROUTE;
+	/* The port may have gone and come back as another one. */
+	if (port->searched)
+		port->searched--;
+}
+
 static void changed(void *ctx, struct neighbour *entry)
 {
 	(void)ctx;
+	if (neighbour_usable(entry))
+		search_ends(entry);
 	hops_neighbour_changed(entry->network, pr_ip4_host(&entry->ip));
 }
 
@@ -89,7 +116,8 @@ static void removed(void *ctx, struct neighbour *entry)
 	uint32_t address = pr_ip4_host(&entry->ip);
 
 	leaving = entry;
-	if (entry->cookie == COOKIE_ROUTE)
+	search_ends(entry);
+	if (entry->cookie & COOKIE_ROUTE)
 		route_unset(entry->network, address, 32, ROUTE_OWNER_NEIGHBOUR);
 	changed(ctx, entry);
 	leaving = NULL;
@@ -144,26 +172,31 @@ void neighbour_punt(const struct event *event)
 	const struct hop *hop = hop_at(event->next_hop);
 	uint16_t network = shared->segment[event->segment].network;
 	struct pr_ip ip = pr_ip4_from_host(event->address);
-	struct neighbour *entry;
+	struct neighbour *entry = neighbour_find(table, network, &ip);
 
 	if ((hop->kind != HOP_VIA && hop->kind != HOP_GLEAN) || hop->dead ||
 	        hop->network != network || !port_at(event->port)->used) {
 		tables_drop(event->packet, PR_DROP_NO_ROUTE);
 		return;
 	}
-	if (neighbour_get_or_create(table, network, &ip, hop->port, tables_now(), &entry)) {
-		tables_drop(event->packet, PR_DROP_NEIGHBOUR_QUEUE);
-		return;
+	if (!entry) {
+		if (port_at(event->port)->searched >= SEARCHES_A_PORT ||
+		        neighbour_get_or_create(
+		                table, network, &ip, hop->port, tables_now(), &entry)) {
+			tables_drop(event->packet, PR_DROP_NEIGHBOUR_QUEUE);
+			return;
+		}
+		search_begins(entry, event->port);
 	}
 	if (entry->port != hop->port) {
 		tables_drop(event->packet, PR_DROP_NEIGHBOUR_FAILED);
 		return;
 	}
-	if (hop->kind == HOP_GLEAN && entry->cookie != COOKIE_ROUTE &&
+	if (hop->kind == HOP_GLEAN && !(entry->cookie & COOKIE_ROUTE) &&
 	        route_set(network, event->address, 32,
 	                hop_take(HOP_VIA, network, hop->port, event->address),
 	                ROUTE_OWNER_NEIGHBOUR) == 0)
-		entry->cookie = COOKIE_ROUTE;
+		entry->cookie |= COOKIE_ROUTE;
 	neighbour_hold(table, entry, event->packet, event->port);
 }
 

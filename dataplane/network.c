@@ -85,15 +85,26 @@ static void free_routed_segment(void *arg)
 	segment->used = false;
 }
 
+/* The table itself is emptied when nobody reads it any more; next hops are given back now. */
+static void release_routes(struct fib4 *fib)
+{
+	struct fib4_route page[256], last;
+	unsigned n;
+
+	for (bool first = true;; first = false) {
+		n = fib4_list(fib, first ? NULL : &last, page, 256);
+		for (unsigned k = 0; k < n; k++)
+			hop_release(page[k].nexthop);
+		if (n < 256)
+			return;
+		last = page[n - 1];
+	}
+}
+
 static void release_network(struct network *network)
 {
 	if (network->fib) {
-		struct fib4_route route;
-
-		while (fib4_list(network->fib, NULL, &route, 1)) {
-			hop_release(route.nexthop);
-			fib4_del(network->fib, route.addr, route.len);
-		}
+		release_routes(network->fib);
 		if (network->hop_local)
 			hop_release(network->hop_local);
 		if (network->hop_unreachable)

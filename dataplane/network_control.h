@@ -21,7 +21,8 @@ struct network {
 struct port_control {
 	bool used;
 	struct dp_port_spec spec;
-	uint32_t learned; /* MAC addresses */
+	uint32_t learned;  /* MAC addresses */
+	uint32_t searched; /* neighbours that were made for its packets and have not answered */
 	uint16_t n_links;
 	struct port_link {
 		uint16_t segment, tag;

@@ -32,13 +32,14 @@ static void *worker_main(void *arg)
 	pthread_setname_np(pthread_self(), name);
 	/* Registered threads have a DPDK lcore number, and with it a cache in each mempool. */
 	if (pin_to(worker->cpu) || rte_thread_register()) {
-		dp_log(LOG_ERR, "worker %u: can not run on CPU %d", worker->index, worker->cpu);
+		atomic_store(&worker->state, WORKER_FAILED);
 		return NULL;
 	}
 	/* Sleeps of a few microseconds mean it. */
 	prctl(PR_SET_TIMERSLACK, 1000);
 	rte_rcu_qsbr_thread_register(shared->qsbr, worker->qsbr_id);
 	rte_rcu_qsbr_thread_online(shared->qsbr, worker->qsbr_id);
+	atomic_store(&worker->state, WORKER_RUNS);
 	worker_loop(worker);
 	rte_rcu_qsbr_thread_offline(shared->qsbr, worker->qsbr_id);
 	rte_rcu_qsbr_thread_unregister(shared->qsbr, worker->qsbr_id);
@@ -75,9 +76,13 @@ int worker_start(unsigned index, int cpu, bool idle_sleep)
 	workers[index] = worker;
 	if (!rc)
 		rc = -pthread_create(&worker->thread, NULL, worker_main, worker);
-	if (rc)
+	if (rc) {
 		worker_free(index);
-	return rc;
+		return rc;
+	}
+	while (atomic_load(&worker->state) == WORKER_STARTS)
+		usleep(100);
+	return atomic_load(&worker->state) == WORKER_RUNS ? 0 : -EINVAL;
 }
 
 void worker_stop(unsigned index)

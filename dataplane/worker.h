@@ -87,6 +87,12 @@ static inline struct note *mbuf_note(struct rte_mbuf *m)
 #define SAMPLE_EVERY 256 /* batches: cycles of stages are taken of one in so many */
 #define RX_BURST     32
 
+enum worker_state {
+	WORKER_STARTS,
+	WORKER_RUNS,
+	WORKER_FAILED, /* its CPU can not be had */
+};
+
 struct worker {
 	unsigned index;
 	int cpu;
@@ -108,6 +114,7 @@ struct worker {
 	} learned[LEARN_CACHE]; /* what was just told, so as not to repeat it per packet */
 	_Atomic(struct poll_list *) polls; /* tables writes, this worker reads */
 	_Atomic bool stop;                 /* control writes */
+	_Atomic enum worker_state state;   /* worker writes, control reads */
 	_Atomic bool sleeping;             /* worker writes; for people */
 	struct counters counters;
 } __rte_cache_aligned;

@@ -10,12 +10,18 @@
 #include "dataplane/port/eth.h"
 #include "dataplane/tables.h"
 
-#define DESCRIPTORS 1024
+#define DESCRIPTORS 512
+/* Packet buffers that devices' rings must leave to packets under way. */
+#define BUFFERS_LEFT 2048
 
 struct eth_device {
 	char devargs[256];
 	char name[RTE_ETH_NAME_MAX_LEN]; /* devargs up to the first comma */
+	unsigned buffers;                /* that its rings may hold */
 };
+
+/* Packet buffers that the rings of all devices may hold. Control thread. */
+static unsigned buffers_taken;
 
 static int fail(struct dp_error *error, int rc, const char *field, const char *format, ...)
         __attribute__((format(printf, 4, 5)));
@@ -62,6 +68,22 @@ static int set_up_queues(struct device *device)
 	return rc;
 }
 
+/* Full rings must not starve the other ports of buffers. */
+static int take_buffers(struct device *device, const char *name, struct dp_error *error)
+{
+	struct eth_device *eth = device->driver;
+	unsigned needed = (device->n_queues + device->n_tx) * DESCRIPTORS;
+
+	if (buffers_taken + needed + BUFFERS_LEFT > shared->mbufs->size)
+		return fail(error, -ENOSPC, "device",
+		        "device %.100s may hold %u packet buffers and %u of %u are promised: raise "
+		        "limits.mbufs, or give it fewer queues",
+		        name, needed, buffers_taken + BUFFERS_LEFT, shared->mbufs->size);
+	eth->buffers = needed;
+	buffers_taken += needed;
+	return 0;
+}
+
 static int configure(struct device *device, const struct dp_port_spec *spec, struct dp_error *error)
 {
 	struct rte_eth_conf conf = {.rxmode = {.mtu = spec->mtu}};
@@ -77,6 +99,9 @@ static int configure(struct device *device, const struct dp_port_spec *spec, str
 		        spec->device, info.max_mtu);
 	device->n_queues = (uint16_t)RTE_MIN(wanted, (unsigned)info.max_rx_queues);
 	device->n_tx = (uint16_t)RTE_MIN(shared->n_workers, (unsigned)info.max_tx_queues);
+	rc = take_buffers(device, spec->device, error);
+	if (rc)
+		return rc;
 	device->multi_segment = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	if (device->n_queues > 1)
 		spread_flows(&conf, &info);
@@ -117,8 +142,10 @@ static int probe(struct device *device, struct eth_device *eth, struct dp_error 
 
 static void remove_device(struct device *device)
 {
+	struct eth_device *eth = device->driver;
 	struct rte_eth_dev_info info;
 
+	buffers_taken -= eth->buffers;
 	rte_eth_dev_stop(device->eth_id);
 	if (rte_eth_dev_info_get(device->eth_id, &info))
 		info.device = NULL;
