@@ -91,6 +91,25 @@ static void gather(struct worker *worker, struct batch *batch)
 	counter_add(&counters->stage_packets[PR_STAGE_RX], received);
 }
 
+/* The batch whose stages will be sampled has its rx sampled too. */
+static void gather_sampled(struct worker *worker, struct batch *batch)
+{
+	struct counters *counters = &worker->counters;
+	unsigned injected = batch->count;
+	uint64_t before;
+
+	if (likely(worker->batch_number % SAMPLE_EVERY)) {
+		gather(worker, batch);
+		return;
+	}
+	before = rte_rdtsc();
+	gather(worker, batch);
+	if (batch->count == injected)
+		return;
+	counter_add(&counters->sampled_cycles[PR_STAGE_RX], rte_rdtsc() - before);
+	counter_add(&counters->sampled_packets[PR_STAGE_RX], batch->count - injected);
+}
+
 /* Nothing to do: gives the core away for longer and longer, and holds up no grace period. */
 static void nap(struct worker *worker, unsigned empty_turns)
 {
@@ -115,7 +134,7 @@ static bool turn(struct worker *worker)
 
 	if (!rte_ring_empty(worker->inject))
 		take_injected(worker, batch);
-	gather(worker, batch);
+	gather_sampled(worker, batch);
 	if (!batch->count)
 		return false;
 	counter_add(&worker->counters.batches, 1);

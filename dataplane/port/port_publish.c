@@ -271,6 +271,22 @@ static void leave_router(const struct dp_port_spec *spec)
 
 /* ---- the port itself ---- */
 
+/* Whether a gateway lies in a pod's own subnet, or in the same subnet of the network: pods often
+ * have a /32 of it. */
+static bool shares_subnet(
+        const struct network *network, const struct pr_prefix *address, const struct pr_ip *gateway)
+{
+	if (gateway->family != AF_INET || address->addr.family != AF_INET)
+		return false;
+	if (pr_prefix_contains(address, gateway))
+		return true;
+	for (unsigned n = 0; n < network->spec.n_subnets; n++)
+		if (pr_prefix_contains(&network->spec.subnets[n], gateway) &&
+		        pr_prefix_contains(&network->spec.subnets[n], &address->addr))
+			return true;
+	return false;
+}
+
 /* Errors and requests to a pod come from the gateway of its subnet, to an uplink from our address
  * there. */
 static uint32_t own_address(const struct dp_port_spec *spec, const struct network *network)
@@ -280,6 +296,10 @@ static uint32_t own_address(const struct dp_port_spec *spec, const struct networ
 			if (spec->addresses[n].addr.family == AF_INET)
 				return pr_ip4_host(&spec->addresses[n].addr);
 	}
+	for (unsigned a = 0; a < spec->n_addresses; a++)
+		for (unsigned n = 0; n < network->spec.n_gateways; n++)
+			if (shares_subnet(network, &spec->addresses[a], &network->spec.gateways[n]))
+				return pr_ip4_host(&network->spec.gateways[n]);
 	for (unsigned n = 0; n < network->spec.n_gateways; n++)
 		if (network->spec.gateways[n].family == AF_INET)
 			return pr_ip4_host(&network->spec.gateways[n]);
