@@ -52,4 +52,11 @@ int cni_lock(int run, const char *id_prefix, int timeout_ms);
 /* Also removes the lock file when the container has no attachment left. */
 void cni_unlock(int run, const char *id_prefix, int lock);
 
+/* The lock that this process holds, or -1. A plugin that it starts inherits it: when we are killed,
+ * the container stays locked until that plugin too has ended. */
+int cni_lock_held(void);
+
+/* Tells those who wait for the lock which process inherits it. */
+void cni_lock_share(pid_t child);
+
 #endif

@@ -19,25 +19,32 @@ struct add {
 	int lock;
 	int dir;
 	gid_t gid;
+	bool heard; /* network.show is answered */
 	bool routed;
 	bool recorded;
 	bool made_port;
 	bool has_addresses;
 	bool foreign; /* an earlier port of that name lives: its files are not ours */
-	cJSON *ipam;  /* inner form; NULL: none */
-	cJSON *port;  /* as the daemon has it */
-	cJSON *prev;  /* inner form; NULL: none */
+	struct cni_ipam_add asked;
+	cJSON *ipam; /* inner form; NULL: none */
+	cJSON *port; /* as the daemon has it */
+	cJSON *prev; /* inner form; NULL: none */
 };
 
-static int connect_daemon(struct add *add, struct cni_error *err)
+/* From here on the daemon works while we do. */
+static int ask_daemon(struct add *add, struct cni_error *err)
 {
-	struct pr_client_error error;
+	add->client = cni_network_ask(add->conf->daemon_socket, add->conf->network, err);
+	return add->client ? 0 : -EINVAL;
+}
 
-	add->client = pr_client_open(add->conf->daemon_socket, CNI_DAEMON_TIMEOUT, &error);
-	if (!add->client)
-		return cni_daemon_error(&error, "podraild", err);
-	if (cni_network_show(add->client, add->conf->network, &add->routed, err))
+static int hear_daemon(struct add *add, struct cni_error *err)
+{
+	if (add->heard)
+		return 0;
+	if (cni_network_answer(add->client, &add->routed, err))
 		return -EINVAL;
+	add->heard = true;
 	if (add->routed && !add->conf->ipam)
 		return cni_fail(err, CNI_ERR_CONFIG,
 		        "ipam is missing: network \"%s\" is routed, its pods need addresses",
@@ -65,13 +72,15 @@ static int take_name(struct add *add, struct cni_error *err)
 	cni_attachment_free(&earlier);
 	if (ret == -ENOENT)
 		return 0;
+	if (hear_daemon(add, err))
+		return -EINVAL;
 	ret = cni_port_exists(add->client, add->env->port, err);
 	if (ret > 0)
 		return cni_fail(err, CNI_ERR_EXISTS, "port %s exists already", add->env->port);
 	return ret;
 }
 
-static int make_directory(struct add *add, struct cni_error *err)
+static int record(struct add *add, struct cni_error *err)
 {
 	int ret;
 
@@ -81,15 +90,25 @@ static int make_directory(struct add *add, struct cni_error *err)
 	if (ret)
 		return cni_fail(err, CNI_ERR_IO, "record of the attachment: %s", strerror(-ret));
 	add->recorded = true;
+	return 0;
+}
+
+static int ask_addresses(struct add *add, struct cni_error *err)
+{
+	return add->conf->ipam ? cni_ipam_start(add->env, add->conf, &add->asked, err) : 0;
+}
+
+static int make_directory(struct add *add, struct cni_error *err)
+{
 	add->dir = cni_dir_make(&add->att.dir, add->conf, &add->gid, err);
 	return add->dir < 0 ? -EINVAL : 0;
 }
 
 static int get_addresses(struct add *add, struct cni_error *err)
 {
-	if (!add->conf->ipam)
+	if (!add->asked.text)
 		return 0;
-	if (cni_ipam_add(add->env, add->conf, &add->ipam, err))
+	if (cni_ipam_finish(add->env, add->conf, &add->asked, &add->ipam, err))
 		return -EINVAL;
 	add->has_addresses = true;
 	return 0;
@@ -229,6 +248,8 @@ static void undo(struct add *add)
 	bool complete = true;
 	int ret = 0;
 
+	/* asked for and not heard of yet: what it reserves must be known before it is released */
+	get_addresses(add, &err);
 	if (add->made_port) {
 		ret = cni_port_del(add->conf, NULL, add->env->port, add->env->container_id, &err);
 		if (ret == -ENOTCONN)
@@ -272,9 +293,13 @@ int cni_cmd_add(const struct cni_env *env, const struct cni_netconf *conf, char 
 	struct add add = {.env = env, .conf = conf, .run = -1, .lock = -1, .dir = -1};
 	int ret = check_input(&add, err);
 
-	ret = ret ? ret : connect_daemon(&add, err);
+	/* Daemon and IPAM plugin are asked early and heard late: they work side by side. */
+	ret = ret ? ret : ask_daemon(&add, err);
 	ret = ret ? ret : take_name(&add, err);
+	ret = ret ? ret : record(&add, err);
+	ret = ret ? ret : ask_addresses(&add, err);
 	ret = ret ? ret : make_directory(&add, err);
+	ret = ret ? ret : hear_daemon(&add, err);
 	ret = ret ? ret : get_addresses(&add, err);
 	ret = ret ? ret : make_port(&add, err);
 	ret = ret ? ret : finish(&add, output, err);
@@ -283,8 +308,10 @@ int cni_cmd_add(const struct cni_env *env, const struct cni_netconf *conf, char 
 	pr_client_close(add.client);
 	if (add.dir >= 0)
 		close(add.dir);
-	if (add.lock >= 0)
+	if (add.lock >= 0 && ret)
 		cni_unlock(add.run, env->id_prefix, add.lock);
+	else if (add.lock >= 0)
+		close(add.lock); /* the container has a record now: the file stays */
 	if (add.run >= 0)
 		close(add.run);
 	cJSON_Delete(add.ipam);

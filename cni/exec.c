@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cni/attachment.h"
+
 int cni_exec_find(const char *cni_path, const char *name, char path[CNI_PATH_SIZE])
 {
 	struct stat st;
@@ -98,6 +100,9 @@ static int start(const char *path, const char *command, int in, int out, pid_t *
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+	/* onto itself: it loses its close-on-exec flag */
+	if (cni_lock_held() >= 0)
+		posix_spawn_file_actions_adddup2(&actions, cni_lock_held(), cni_lock_held());
 	ret = posix_spawn(pid, path, &actions, &attr, argv, env);
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attr);
@@ -132,10 +137,9 @@ static int read_some(int fd, struct cni_output *out)
 }
 
 /* Ends when the child has: a grandchild that keeps stdout open is not waited for. */
-static int collect(int pidfd, int fd, int timeout_ms, struct cni_output *out)
+static int collect(int pidfd, int fd, int64_t deadline, struct cni_output *out)
 {
 	struct pollfd fds[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
-	int64_t deadline = now_ms() + timeout_ms;
 
 	for (;;) {
 		int64_t left = deadline - now_ms();
@@ -158,15 +162,15 @@ static int collect(int pidfd, int fd, int timeout_ms, struct cni_output *out)
 	}
 }
 
-static int supervise(pid_t pid, int fd, int timeout_ms, struct cni_output *out)
+static int supervise(const struct cni_child *child, struct cni_output *out)
 {
-	int pidfd = pidfd_open(pid, 0);
-	int ret = pidfd < 0 ? -errno : collect(pidfd, fd, timeout_ms, out);
+	int pidfd = pidfd_open(child->pid, 0);
+	int ret = pidfd < 0 ? -errno : collect(pidfd, child->fd, child->deadline, out);
 	int status;
 
 	if (ret)
-		kill(-pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		kill(-child->pid, SIGKILL);
+	while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (pidfd >= 0)
 		close(pidfd);
@@ -174,13 +178,11 @@ static int supervise(pid_t pid, int fd, int timeout_ms, struct cni_output *out)
 	return ret;
 }
 
-int cni_exec(const char *path, const char *command, const char *input, size_t length,
-        int timeout_ms, struct cni_output *out)
+int cni_exec_start(const char *path, const char *command, const char *input, size_t length,
+        int timeout_ms, struct cni_child *child)
 {
 	int in = input_file(input, length), pipes[2] = {-1, -1}, ret;
-	pid_t pid;
 
-	memset(out, 0, sizeof(*out));
 	if (in < 0)
 		return in;
 	if (pipe2(pipes, O_CLOEXEC)) {
@@ -189,12 +191,25 @@ int cni_exec(const char *path, const char *command, const char *input, size_t le
 		return ret;
 	}
 	fcntl(pipes[0], F_SETFL, O_NONBLOCK);
-	ret = start(path, command, in, pipes[1], &pid);
+	ret = start(path, command, in, pipes[1], &child->pid);
 	close(in);
 	close(pipes[1]);
-	if (!ret)
-		ret = supervise(pid, pipes[0], timeout_ms, out);
-	close(pipes[0]);
+	if (ret)
+		close(pipes[0]);
+	else
+		cni_lock_share(child->pid);
+	child->fd = pipes[0];
+	child->deadline = now_ms() + timeout_ms;
+	return ret;
+}
+
+int cni_exec_finish(struct cni_child *child, struct cni_output *out)
+{
+	int ret;
+
+	memset(out, 0, sizeof(*out));
+	ret = supervise(child, out);
+	close(child->fd);
 	if (!ret && !out->text)
 		ret = (out->text = calloc(1, 1)) ? 0 : -ENOMEM;
 	if (ret) {
@@ -204,4 +219,14 @@ int cni_exec(const char *path, const char *command, const char *input, size_t le
 		out->text[out->length] = '\0';
 	}
 	return ret;
+}
+
+int cni_exec(const char *path, const char *command, const char *input, size_t length,
+        int timeout_ms, struct cni_output *out)
+{
+	struct cni_child child;
+	int ret = cni_exec_start(path, command, input, length, timeout_ms, &child);
+
+	memset(out, 0, sizeof(*out));
+	return ret ? ret : cni_exec_finish(&child, out);
 }

@@ -15,9 +15,23 @@ struct cni_output {
  * Returns 0 or -ENOENT. */
 int cni_exec_find(const char *cni_path, const char *name, char path[CNI_PATH_SIZE]);
 
-/* Runs it with our environment and CNI_COMMAND=command. Kills its process group at the deadline
- * (-ETIMEDOUT) or when it prints more than CNI_INPUT_MAX (-EFBIG); other negative errno: it could
- * not be started. out is filled on 0 only. */
+/* A plugin that runs. */
+struct cni_child {
+	pid_t pid;
+	int fd;           /* its stdout */
+	int64_t deadline; /* ms of CLOCK_MONOTONIC */
+};
+
+/* Starts it with our environment and CNI_COMMAND=command. Returns 0 or a negative errno; after 0
+ * cni_exec_finish must follow. */
+int cni_exec_start(const char *path, const char *command, const char *input, size_t length,
+        int timeout_ms, struct cni_child *child);
+
+/* Waits for its end. Kills its process group at the deadline (-ETIMEDOUT) and when it prints more
+ * than CNI_INPUT_MAX (-EFBIG). out is filled on 0 only. */
+int cni_exec_finish(struct cni_child *child, struct cni_output *out);
+
+/* Both. */
 int cni_exec(const char *path, const char *command, const char *input, size_t length,
         int timeout_ms, struct cni_output *out);
 

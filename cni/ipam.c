@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cni/ipam.h"
 
-#include "cni/exec.h"
 #include "cni/result.h"
 
 int cni_ipam_find(const struct cni_env *env, const struct cni_netconf *conf,
@@ -66,16 +65,10 @@ static int failed(const struct cni_netconf *conf, const char *command, const str
 	return -EINVAL;
 }
 
-/* Runs a command with the given configuration; its output is kept in out on success only. */
-static int run(const struct cni_env *env, const struct cni_netconf *conf, const char *command,
-        const char *text, size_t length, struct cni_output *out, struct cni_error *err)
+/* Why a plugin could not be run or did not end well. */
+static int run_error(const struct cni_netconf *conf, const char *command, int ret,
+        struct cni_output *out, struct cni_error *err)
 {
-	char path[CNI_PATH_SIZE];
-	int ret = cni_ipam_find(env, conf, path, err);
-
-	if (ret)
-		return ret;
-	ret = cni_exec(path, command, text, length, conf->ipam_timeout, out);
 	if (ret == -ETIMEDOUT)
 		return cni_fail(err, CNI_ERR_TRY_LATER,
 		        "IPAM plugin %.64s: %s did not end within %d s", conf->ipam, command,
@@ -93,6 +86,19 @@ static int run(const struct cni_env *env, const struct cni_netconf *conf, const 
 		return -EINVAL;
 	}
 	return 0;
+}
+
+/* Runs a command with the given configuration; its output is kept in out on success only. */
+static int run(const struct cni_env *env, const struct cni_netconf *conf, const char *command,
+        const char *text, size_t length, struct cni_output *out, struct cni_error *err)
+{
+	char path[CNI_PATH_SIZE];
+	int ret = cni_ipam_find(env, conf, path, err);
+
+	if (ret)
+		return ret;
+	ret = cni_exec(path, command, text, length, conf->ipam_timeout, out);
+	return run_error(conf, command, ret, out, err);
 }
 
 static int parse_result(const struct cni_netconf *conf, const struct cni_output *out,
@@ -121,31 +127,47 @@ static int parse_result(const struct cni_netconf *conf, const struct cni_output 
 	return cni_fail(err, CNI_ERR_DECODE, "IPAM plugin returned missing IP config");
 }
 
-int cni_ipam_add(const struct cni_env *env, const struct cni_netconf *conf, cJSON **result,
-        struct cni_error *err)
+int cni_ipam_start(const struct cni_env *env, const struct cni_netconf *conf,
+        struct cni_ipam_add *add, struct cni_error *err)
+{
+	char path[CNI_PATH_SIZE];
+	int ret = cni_ipam_find(env, conf, path, err);
+
+	if (ret)
+		return ret;
+	add->text = cni_ipam_config(conf, &add->length);
+	if (!add->text)
+		return cni_fail(err, CNI_ERR_INTERNAL, "out of memory");
+	ret = cni_exec_start(path, "ADD", add->text, add->length, conf->ipam_timeout, &add->child);
+	if (!ret)
+		return 0;
+	free(add->text);
+	add->text = NULL;
+	return run_error(conf, "ADD", ret, NULL, err);
+}
+
+int cni_ipam_finish(const struct cni_env *env, const struct cni_netconf *conf,
+        struct cni_ipam_add *add, cJSON **result, struct cni_error *err)
 {
 	struct cni_output out = {0};
-	size_t length;
-	char *text = cni_ipam_config(conf, &length);
-	int ret;
+	int ret = cni_exec_finish(&add->child, &out);
 
-	if (!text)
-		return cni_fail(err, CNI_ERR_INTERNAL, "out of memory");
-	ret = run(env, conf, "ADD", text, length, &out, err);
+	ret = run_error(conf, "ADD", ret, &out, err);
 	if (!ret) {
 		ret = parse_result(conf, &out, result, err);
 		free(out.text);
 	}
-	if (ret && ret != -ENOENT) {
+	if (ret) {
 		struct cni_error second;
 
 		/* whatever it had reserved before it failed */
-		if (!run(env, conf, "DEL", text, length, &out, &second))
+		if (!run(env, conf, "DEL", add->text, add->length, &out, &second))
 			free(out.text);
 		else
 			cni_log("%s", second.msg);
 	}
-	free(text);
+	free(add->text);
+	add->text = NULL;
 	return ret;
 }
 

@@ -3,16 +3,28 @@
 #ifndef CNI_IPAM_H
 #define CNI_IPAM_H
 
+#include "cni/exec.h"
 #include "cni/netconf.h"
 
 /* The plugin is in CNI_PATH. Code 7 if not. */
 int cni_ipam_find(const struct cni_env *env, const struct cni_netconf *conf,
         char path[CNI_PATH_SIZE], struct cni_error *err);
 
-/* Asks for addresses; the result (inner form, at least one address) is the caller's.
- * When that fails, DEL has been called already. The plugin's own error is passed on. */
-int cni_ipam_add(const struct cni_env *env, const struct cni_netconf *conf, cJSON **result,
-        struct cni_error *err);
+/* An ADD under way. */
+struct cni_ipam_add {
+	struct cni_child child;
+	char *text; /* its configuration; NULL: nothing is under way */
+	size_t length;
+};
+
+/* Asks for addresses, and does not wait: the plugin takes most of an ADD's time. */
+int cni_ipam_start(const struct cni_env *env, const struct cni_netconf *conf,
+        struct cni_ipam_add *add, struct cni_error *err);
+
+/* Waits for the answer; the result (inner form, at least one address) is the caller's.
+ * When it fails, whatever the plugin had reserved is released again. */
+int cni_ipam_finish(const struct cni_env *env, const struct cni_netconf *conf,
+        struct cni_ipam_add *add, cJSON **result, struct cni_error *err);
 
 /* Runs "DEL", "CHECK", "STATUS" or "GC". The first two get a configuration of at most 1.0.0. */
 int cni_ipam_run(const struct cni_env *env, const struct cni_netconf *conf, const char *command,

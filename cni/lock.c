@@ -2,6 +2,7 @@
 #include "cni/attachment.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -31,6 +32,45 @@ static void pause_us(int us)
 	nanosleep(&time, NULL);
 }
 
+/* This process's, for the plugins that it starts. */
+static int held = -1;
+
+int cni_lock_held(void)
+{
+	return held;
+}
+
+static void write_holders(int fd, pid_t child)
+{
+	char text[32];
+	int length = snprintf(text, sizeof(text), "%10d %10d\n", (int)getpid(), (int)child);
+
+	if (pwrite(fd, text, (size_t)length, 0) != length)
+		cni_log("lock of the container: %s", strerror(errno));
+}
+
+void cni_lock_share(pid_t child)
+{
+	if (held >= 0)
+		write_holders(held, child);
+}
+
+static bool gone(int pid)
+{
+	return pid <= 0 || (kill(pid, 0) && errno == ESRCH);
+}
+
+/* Neither the plugin nor its IPAM plugin lives: what still has the lock open is something that the
+ * latter left behind, and works on this container no more. */
+static bool abandoned(int fd)
+{
+	char text[32] = "";
+	int plugin, child;
+
+	return pread(fd, text, sizeof(text) - 1, 0) > 0 &&
+	       sscanf(text, "%d %d", &plugin, &child) == 2 && gone(plugin) && gone(child);
+}
+
 int cni_lock(int run, const char *id_prefix, int timeout_ms)
 {
 	int wait = FIRST_PAUSE_US, left = timeout_ms * 1000;
@@ -43,8 +83,11 @@ int cni_lock(int run, const char *id_prefix, int timeout_ms)
 		if (fd < 0)
 			return -errno;
 		if (!flock(fd, LOCK_EX | LOCK_NB)) {
-			if (still_there(run, name, fd))
+			if (still_there(run, name, fd)) {
+				write_holders(fd, 0);
+				held = fd;
 				return fd;
+			}
 			close(fd);
 			continue;
 		}
@@ -54,9 +97,12 @@ int cni_lock(int run, const char *id_prefix, int timeout_ms)
 			close(fd);
 			return -saved;
 		}
-		close(fd);
-		if (left <= 0)
+		/* only now: whoever has just got the lock has had time to say so */
+		if (left <= 0 && (!abandoned(fd) || unlinkat(run, name, 0))) {
+			close(fd);
 			return -ETIMEDOUT;
+		}
+		close(fd);
 		pause_us(wait);
 		left -= wait;
 		wait = wait * 2 < PAUSE_MAX_US ? wait * 2 : PAUSE_MAX_US;
@@ -77,6 +123,7 @@ void cni_unlock(int run, const char *id_prefix, int lock)
 
 	if (lock < 0)
 		return;
+	held = -1;
 	lock_name(id_prefix, name);
 	if (!cni_attachment_each(run, has_prefix, (void *)(uintptr_t)id_prefix))
 		unlinkat(run, name, 0);

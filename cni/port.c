@@ -46,16 +46,28 @@ static const char *get(const cJSON *object, const char *key)
 	return text ? text : "";
 }
 
-int cni_network_show(
-        struct pr_client *client, const char *network, bool *routed, struct cni_error *err)
+struct pr_client *cni_network_ask(
+        const char *daemon_socket, const char *network, struct cni_error *err)
 {
+	cJSON *params = cJSON_CreateObject();
 	struct pr_client_error error;
-	cJSON *params = cJSON_CreateObject(), *answer;
+	struct pr_client *client;
 
 	cJSON_AddStringToObject(params, "name", network);
-	answer = pr_client_call(client, "network.show", params, &error);
+	client = pr_client_start(daemon_socket, CNI_DAEMON_TIMEOUT, "network.show", params, &error);
+	if (!client)
+		cni_daemon_error(&error, "podraild", err);
+	return client;
+}
+
+int cni_network_answer(struct pr_client *client, bool *routed, struct cni_error *err)
+{
+	struct pr_client_error error;
+	cJSON *answer = pr_client_started(client, &error);
+
 	if (!answer)
-		return cni_daemon_error(&error, "network", err);
+		return cni_daemon_error(
+		        &error, cni_daemon_gone(&error) ? "podraild" : "network", err);
 	*routed =
 	        !strcmp(get(cJSON_GetObjectItemCaseSensitive(answer, "network"), "mode"), "routed");
 	cJSON_Delete(answer);

@@ -14,9 +14,12 @@ bool cni_daemon_gone(const struct pr_client_error *error);
 /* What the daemon said, as an error of the plugin's. */
 int cni_daemon_error(const struct pr_client_error *error, const char *doing, struct cni_error *err);
 
-/* The daemon's network: whether it is routed. Code 7 when there is no such network. */
-int cni_network_show(
-        struct pr_client *client, const char *network, bool *routed, struct cni_error *err);
+/* Connects and asks for the network; the answer is taken later. NULL when there is no daemon. */
+struct pr_client *cni_network_ask(
+        const char *daemon_socket, const char *network, struct cni_error *err);
+
+/* The answer: whether the network is routed. Code 7 when there is no such network. */
+int cni_network_answer(struct pr_client *client, bool *routed, struct cni_error *err);
 
 /* Whether the daemon has that port already. Returns 0 or 1, or -EINVAL. */
 int cni_port_exists(struct pr_client *client, const char *port, struct cni_error *err);

@@ -28,6 +28,8 @@ struct pr_client {
 	int timeout_ms;
 	bool broken; /* bytes of an unfinished exchange may be under way: nothing can be matched */
 	double next_id;
+	double started; /* id of the request that pr_client_start sent */
+	int sent;       /* and whether that went out: 0 or a negative errno */
 	char *in;
 	size_t in_len;
 	size_t in_cap;
@@ -239,12 +241,32 @@ static const char *reason(int rc)
 	}
 }
 
+/* The next line of the daemon's. sent: what became of the request. */
+static char *answer_line(
+        struct pr_client *client, int64_t deadline, int sent, struct pr_client_error *error)
+{
+	char *answer = NULL;
+	int rc = sent;
+
+	client->broken = rc != 0;
+	/* A daemon that hangs up has often said why first. */
+	if (!rc || rc == -EPIPE || rc == -ECONNRESET) {
+		int read_rc = read_line(client, deadline, &answer);
+
+		rc = answer ? 0 : rc ? rc : read_rc;
+	}
+	if (rc) {
+		client->broken = true;
+		fail(error, rc, "%s", reason(rc));
+	}
+	return answer;
+}
+
 /* One line out, one line in. line ends with its newline. */
 static char *exchange(struct pr_client *client, const char *line, size_t size, bool answered,
         struct pr_client_error *error)
 {
 	int64_t deadline = now_ms() + client->timeout_ms;
-	char *answer = NULL;
 	int rc;
 
 	if (client->broken) {
@@ -258,18 +280,7 @@ static char *exchange(struct pr_client *client, const char *line, size_t size, b
 	rc = send_all(client, line, size, deadline);
 	if (!rc && !answered)
 		return strdup("");
-	client->broken = rc != 0;
-	/* A daemon that hangs up has often said why first. */
-	if (!rc || rc == -EPIPE || rc == -ECONNRESET) {
-		int read_rc = read_line(client, deadline, &answer);
-
-		rc = answer ? 0 : rc ? rc : read_rc;
-	}
-	if (rc) {
-		client->broken = true;
-		fail(error, rc, "%s", reason(rc));
-	}
-	return answer;
+	return answer_line(client, deadline, rc, error);
 }
 
 static void copy_text(char *to, size_t size, const cJSON *item, const char *otherwise)
@@ -409,9 +420,9 @@ char *pr_client_raw(struct pr_client *client, const char *line, struct pr_client
 	return answer;
 }
 
-static int greet(struct pr_client *client, struct pr_client_error *error)
+/* Consumes hello, the answer to it. */
+static int check_hello(cJSON *hello, struct pr_client_error *error)
 {
-	cJSON *hello = pr_client_call(client, "hello", NULL, error);
 	const cJSON *protocol = cJSON_GetObjectItemCaseSensitive(hello, "protocol");
 	int version = cJSON_IsNumber(protocol) ? protocol->valueint : 0;
 
@@ -425,7 +436,8 @@ static int greet(struct pr_client *client, struct pr_client_error *error)
 	return -EPROTONOSUPPORT;
 }
 
-struct pr_client *pr_client_open(
+/* Connected, and nothing said yet. */
+static struct pr_client *client_connect(
         const char *socket_path, int timeout_ms, struct pr_client_error *error)
 {
 	struct pr_client *client = calloc(1, sizeof(*client));
@@ -439,14 +451,68 @@ struct pr_client *pr_client_open(
 	client->next_id = 1;
 	rc = connect_path(socket_path, now_ms() + client->timeout_ms);
 	client->fd = rc < 0 ? -1 : rc;
-	if (rc < 0)
-		fail(error, rc, "can not connect to %s: %s%s", socket_path, strerror(-rc),
-		        rc == -ENOENT || rc == -ECONNREFUSED ? " (is podraild running?)" : "");
-	if (rc < 0 || greet(client, error)) {
+	if (rc >= 0)
+		return client;
+	fail(error, rc, "can not connect to %s: %s%s", socket_path, strerror(-rc),
+	        rc == -ENOENT || rc == -ECONNREFUSED ? " (is podraild running?)" : "");
+	pr_client_close(client);
+	return NULL;
+}
+
+struct pr_client *pr_client_open(
+        const char *socket_path, int timeout_ms, struct pr_client_error *error)
+{
+	struct pr_client *client = client_connect(socket_path, timeout_ms, error);
+
+	if (client && check_hello(pr_client_call(client, "hello", NULL, error), error)) {
 		pr_client_close(client);
 		return NULL;
 	}
 	return client;
+}
+
+struct pr_client *pr_client_start(const char *socket_path, int timeout_ms, const char *method,
+        cJSON *params, struct pr_client_error *error)
+{
+	struct pr_client *client = client_connect(socket_path, timeout_ms, error);
+	char *hello, *request, *both = NULL;
+
+	if (!client) {
+		cJSON_Delete(params);
+		return NULL;
+	}
+	hello = request_text("hello", NULL, client->next_id++);
+	request = request_text(method, params, client->next_id++);
+	if (hello && request && asprintf(&both, "%s%s", hello, request) < 0)
+		both = NULL;
+	free(hello);
+	free(request);
+	if (!both) {
+		fail(error, -ENOMEM, "%s", strerror(ENOMEM));
+		pr_client_close(client);
+		return NULL;
+	}
+	client->started = client->next_id - 1;
+	client->sent = send_all(client, both, strlen(both), now_ms() + client->timeout_ms);
+	free(both);
+	return client;
+}
+
+cJSON *pr_client_started(struct pr_client *client, struct pr_client_error *error)
+{
+	int64_t deadline = now_ms() + client->timeout_ms;
+	double request = client->started;
+	cJSON *result = NULL;
+
+	for (double id = request - 1; id <= request; id++) {
+		char *answer = answer_line(client, deadline, client->sent, error);
+
+		result = answer ? unwrap(client, answer, id, error) : NULL;
+		free(answer);
+		if (!result || (id < request && check_hello(result, error)))
+			return NULL;
+	}
+	return result;
 }
 
 void pr_client_close(struct pr_client *client)
