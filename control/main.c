@@ -2,16 +2,12 @@
 /* podraild: starts the parts in the order of one table, serves, stops them in reverse. */
 #include <errno.h>
 #include <getopt.h>
-#include <poll.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "control/config.h"
@@ -20,6 +16,7 @@
 #include "control/hugepages.h"
 #include "control/instance.h"
 #include "control/log.h"
+#include "control/loop.h"
 #include "control/notify.h"
 #include "control/rpc.h"
 #include "control/server.h"
@@ -34,10 +31,8 @@ static struct {
 	const char *config_file;
 	bool config_given;
 	struct instance_lock run_lock, state_lock;
-	int signals;
 	bool ready;
-} daemon_state = {
-        .config_file = CONFIG_DEFAULT_FILE, .run_lock.fd = -1, .state_lock.fd = -1, .signals = -1};
+} daemon_state = {.config_file = CONFIG_DEFAULT_FILE, .run_lock.fd = -1, .state_lock.fd = -1};
 
 bool daemon_ready(void)
 {
@@ -266,96 +261,6 @@ static const struct part {
 };
 #define N_PARTS (sizeof(parts) / sizeof(parts[0]))
 
-/* ---- serving ---- */
-
-static int start_signals(void)
-{
-	sigset_t set;
-
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	if (sigprocmask(SIG_BLOCK, &set, NULL)) /* inherited by all threads */
-		return -errno;
-	daemon_state.signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	return daemon_state.signals < 0 ? -errno : 0;
-}
-
-/* Takes what has arrived. Returns true when it is time to stop. */
-static bool take_signals(void)
-{
-	struct signalfd_siginfo info;
-	bool stop = false;
-
-	while (read(daemon_state.signals, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo == SIGHUP) {
-			log_message(LOG_NOTICE, "SIGHUP ignored: the configuration file is read at"
-			                        " start only");
-			continue;
-		}
-		log_message(LOG_NOTICE, "%s: stopping", strsignal((int)info.ssi_signo));
-		stop = true;
-	}
-	return stop;
-}
-
-static int delete_port(const char *port, const char *container_id)
-{
-	cJSON *request = cJSON_Parse("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"port.del\"}");
-	cJSON *params = cJSON_AddObjectToObject(request, "params");
-	char *line, *answer = NULL;
-	int rc = -EIO;
-	size_t size;
-
-	cJSON_AddStringToObject(params, "name", port);
-	cJSON_AddStringToObject(params, "cniContainerId", container_id);
-	line = cJSON_PrintUnformatted(request);
-	if (line)
-		answer = rpc_handle(NULL, RPC_ALL, line, strlen(line), &size);
-	if (answer && strstr(answer, "\"result\":"))
-		rc = 0;
-	else
-		log_message(LOG_WARNING, "tombstone of port %s: %s", port,
-		        answer ? answer : "no memory");
-	cJSON_free(line);
-	cJSON_Delete(request);
-	free(answer);
-	return rc;
-}
-
-static void tick(void)
-{
-	static time_t last;
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (now.tv_sec == last)
-		return;
-	last = now.tv_sec;
-	objects_tick();
-	tombstones_serve(config.state_dir, delete_port);
-}
-
-static void serve(void)
-{
-	struct pollfd fds[] = {
-	        {.fd = daemon_state.signals, .events = POLLIN},
-	        {.fd = server_fd(), .events = POLLIN},
-	};
-	bool more = false;
-
-	for (;;) {
-		if (poll(fds, 2, more ? 0 : 1000) < 0 && errno != EINTR)
-			log_message(LOG_ERR, "poll: %s", strerror(errno));
-		if (take_signals())
-			return;
-		more = server_turn();
-		tick();
-	}
-}
-
 static int run(void)
 {
 	unsigned started;
@@ -367,18 +272,18 @@ static int run(void)
 			log_message(LOG_DEBUG, "start failed: %s", parts[started].name);
 			break;
 		}
-		if (take_signals()) {
+		if (loop_must_stop()) {
 			started++;
 			goto stop;
 		}
 	}
 	if (!rc)
-		serve();
+		loop_serve(config.state_dir);
 stop:
 	while (started--)
 		if (parts[started].stop)
 			parts[started].stop();
-	close(daemon_state.signals);
+	loop_stop();
 	return rc ? EXIT_START : EXIT_CLEAN;
 }
 
@@ -448,7 +353,7 @@ int main(int argc, char **argv)
 		config_free(&config);
 		return EXIT_CLEAN;
 	}
-	if (start_signals()) {
+	if (loop_start()) {
 		log_message(LOG_ERR, "signals can not be taken: %s", strerror(errno));
 		config_free(&config);
 		return EXIT_START;

@@ -10,15 +10,9 @@
 
 #include "control/control.h"
 #include "control/rpc_id.h"
+#include "control/rpc_undo.h"
 #include "control/state.h"
 #include "control/verbs.h"
-
-/* What undoes one change of the data plane. */
-struct undo {
-	struct undo *earlier;
-	void (*run)(void *arg);
-	void *arg;
-};
 
 /* One request's answer, kept until the line's commit is known. */
 struct answer {
@@ -31,70 +25,9 @@ struct answer {
 static struct line {
 	struct client *client;
 	enum rpc_access access;
-	bool active;
 	bool transaction;
-	struct undo *undo; /* newest first */
 	size_t answers_size;
 } line;
-
-int request_fail(struct request *request, enum pr_error_code code, const char *field,
-        const char *format, ...)
-{
-	va_list args;
-
-	request->code = code;
-	snprintf(request->field, sizeof(request->field), "%s", field ? field : "");
-	va_start(args, format);
-	vsnprintf(request->message, sizeof(request->message), format, args);
-	va_end(args);
-	return -1;
-}
-
-int request_fail_dp(struct request *request, const struct dp_error *error)
-{
-	return request_fail(request,
-	        error->code ? (enum pr_error_code)error->code : PR_ERR_INTERNAL, error->field, "%s",
-	        error->message[0] ? error->message : "the data plane refused");
-}
-
-int request_fail_storage(struct request *request, int rc)
-{
-	const char *advice = rc == -ENOSPC  ? ": free space in the state directory"
-	                     : rc == -EBUSY ? ": another program holds the database, try again"
-	                                    : "";
-
-	return request_fail(request, PR_ERR_STORAGE, NULL,
-	        "the change could not be stored (%s)%s; nothing was changed", strerror(-rc),
-	        advice);
-}
-
-void rpc_on_rollback(void (*undo)(void *arg), void *arg)
-{
-	struct undo *entry = line.active ? malloc(sizeof(*entry)) : NULL;
-
-	if (!entry) {
-		if (line.active)
-			log_message(LOG_ERR, "no memory: a change may outlive a failed commit");
-		free(arg);
-		return;
-	}
-	*entry = (struct undo){.earlier = line.undo, .run = undo, .arg = arg};
-	line.undo = entry;
-}
-
-/* Down to, and without, `until`. */
-static void undo_until(struct undo *until, bool run)
-{
-	while (line.undo != until) {
-		struct undo *entry = line.undo;
-
-		line.undo = entry->earlier;
-		if (run)
-			entry->run(entry->arg);
-		free(entry->arg);
-		free(entry);
-	}
-}
 
 /* ---- answers ---- */
 
@@ -256,7 +189,7 @@ static int begin_transaction(struct request *request)
 /* Runs the method of an admitted request. */
 static int run(struct request *request, const struct method *method, bool read_only)
 {
-	struct undo *before = line.undo;
+	struct undo *before = rpc_undo_mark();
 	int rc;
 
 	if (!read_only && begin_transaction(request))
@@ -270,7 +203,7 @@ static int run(struct request *request, const struct method *method, bool read_o
 		        method->name);
 	}
 	if (rc)
-		undo_until(before, true);
+		rpc_undo_until(before, true);
 	if (!read_only)
 		state_request_end(rc != 0);
 	return rc;
@@ -350,7 +283,7 @@ static void finish_transaction(struct answer *answers, size_t n)
 	int rc = line.transaction ? state_commit() : 0;
 
 	line.transaction = false;
-	undo_until(NULL, rc != 0);
+	rpc_undo_until(NULL, rc != 0);
 	if (rc)
 		storage_failed(answers, n, rc);
 }
@@ -439,9 +372,10 @@ char *rpc_handle(struct client *client, enum rpc_access access, const char *text
 		answer =
 		        refuse_line(PR_ERR_REQUEST, "a batch of more than 1000 requests", size_out);
 	} else {
-		line = (struct line){.client = client, .access = access, .active = true};
+		line = (struct line){.client = client, .access = access};
+		rpc_undo_enable(true);
 		answer = handle_requests(json, rpc_value(text, text + size), size_out);
-		line.active = false;
+		rpc_undo_enable(false);
 	}
 	cJSON_Delete(json);
 	return answer;

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "control/buffer.h"
 #include "control/control.h"
 #include "control/listener.h"
 #include "control/peer.h"
@@ -25,12 +26,6 @@
 #define EVENTS        64
 #define HALF_LINE_MS  30000 /* a line must be whole by then */
 #define UNREAD_MS     60000 /* an answer must have moved by then */
-#define KEEP_BYTES    65536 /* buffers above this are given back once empty */
-
-struct buffer {
-	char *bytes;
-	size_t start, end, size; /* the content is bytes[start..end) */
-};
 
 struct client {
 	TAILQ_ENTRY(client) link;
@@ -68,54 +63,6 @@ static int64_t now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* ---- buffers ---- */
-
-static void buffer_free(struct buffer *buffer)
-{
-	free(buffer->bytes);
-	*buffer = (struct buffer){0};
-}
-
-static size_t buffer_used(const struct buffer *buffer)
-{
-	return buffer->end - buffer->start;
-}
-
-static void buffer_consume(struct buffer *buffer, size_t n)
-{
-	buffer->start += n;
-	if (buffer->start < buffer->end)
-		return;
-	buffer->start = buffer->end = 0;
-	if (buffer->size > KEEP_BYTES)
-		buffer_free(buffer);
-}
-
-/* Makes room for n more bytes at the end. */
-static int buffer_reserve(struct buffer *buffer, size_t n)
-{
-	size_t used = buffer_used(buffer), size = buffer->size;
-	char *grown;
-
-	if (buffer->size - buffer->end >= n)
-		return 0;
-	if (buffer->start) {
-		memmove(buffer->bytes, buffer->bytes + buffer->start, used);
-		buffer->start = 0;
-		buffer->end = used;
-	}
-	if (size - used >= n)
-		return 0;
-	for (size = size ? size : 4096; size - used < n;)
-		size *= 2;
-	grown = realloc(buffer->bytes, size);
-	if (!grown)
-		return -ENOMEM;
-	buffer->bytes = grown;
-	buffer->size = size;
-	return 0;
 }
 
 /* ---- clients ---- */

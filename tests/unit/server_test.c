@@ -347,7 +347,7 @@ static void test_large_answer(void **test)
 	}
 	assert_int_equal(got, answer_bytes + 1);
 	assert_int_equal(server_clients(), 1);
-	assert_true(TAILQ_FIRST(&server.clients)->out.size <= KEEP_BYTES);
+	assert_true(TAILQ_FIRST(&server.clients)->out.size <= BUFFER_KEEP);
 	close(fd);
 }
 

@@ -32,7 +32,7 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 
 static void write_stone(const char *file, const char *content, size_t size)
 {
-	char path[256];
+	char path[512];
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/tombstones/%s", directory, file);
@@ -55,7 +55,7 @@ static void stone(const char *port, const char *container)
 
 static bool exists(const char *name)
 {
-	char path[256];
+	char path[512];
 	struct stat st;
 
 	snprintf(path, sizeof(path), "%s/%s", directory, name);

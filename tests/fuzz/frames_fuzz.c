@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The stages against frames that nobody should send: bridged with VLANs, and routed. Each frame lies
+ * in a buffer of just its size, so that a sanitizer sees a read behind it; afterwards every packet
+ * must be accounted for. The first byte of the input chooses the port. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_malloc.h>
+#include <rte_ring_elem.h>
+
+#include "dataplane/dataplane.h"
+#include "dataplane/stage/stage.h"
+
+#define PORTS    6
+#define HEADROOM 128
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct worker *worker;
+static uint64_t held;
+
+static void need(bool condition, const char *what)
+{
+	if (condition)
+		return;
+	fprintf(stderr, "frames_fuzz: %s\n", what);
+	abort();
+}
+
+static unsigned no_rx(struct device *device, uint16_t queue, struct rte_mbuf **packets, unsigned n)
+{
+	(void)device;
+	(void)queue;
+	(void)packets;
+	(void)n;
+	return 0;
+}
+
+/* Reads every byte that is sent, so that the sanitizer looks too; refuses some. */
+static unsigned checking_tx(
+	struct device *device, unsigned index, struct rte_mbuf **packets, unsigned n)
+{
+	static unsigned calls;
+	unsigned sum = 0, taken = ++calls % 17 ? n : n / 2;
+
+	(void)device;
+	(void)index;
+	for (unsigned k = 0; k < n; k++) {
+		const uint8_t *byte = rte_pktmbuf_mtod(packets[k], const uint8_t *);
+
+		need(packets[k]->pkt_len == packets[k]->data_len, "lengths differ");
+		need(packets[k]->pkt_len >= 14, "a frame became shorter than its header");
+		for (unsigned b = 0; b < packets[k]->pkt_len; b++)
+			sum += byte[b];
+	}
+	need(sum != 1, "never");
+	rte_pktmbuf_free_bulk(packets, taken);
+	return taken;
+}
+
+static const struct device_ops checking = {.rx = no_rx, .tx = checking_tx};
+
+static void log_nothing(int priority, const char *message)
+{
+	(void)priority;
+	(void)message;
+}
+
+static uint16_t add_network(const char *name, bool routed)
+{
+	struct dp_network_spec spec = {
+		.index = DP_INDEX_ANY,
+		.routed = routed,
+		.mtu = 1500,
+		.gateway_mac = {{0x02, 0x70, 0x72, 0, 0, 1}},
+		.mac_ageing = 300,
+		.proxy_arp = true,
+	};
+	struct dp_error error = {0};
+	uint16_t index = 0;
+
+	snprintf(spec.name, sizeof(spec.name), "%s", name);
+	if (routed) {
+		spec.n_subnets = spec.n_gateways = 1;
+		pr_prefix_parse("198.18.0.0/24", &spec.subnets[0]);
+		pr_ip_parse("198.18.0.1", &spec.gateways[0]);
+	}
+	need(dp_network_add(&spec, &index, &error) == 0, error.message);
+	return index;
+}
+
+static void add_port(const char *directory, unsigned n, uint16_t network, bool routed)
+{
+	struct dp_port_spec spec = {
+		.index = DP_INDEX_ANY,
+		.kind = DP_PORT_VHOST_USER,
+		.network = network,
+		.mtu = 1500,
+		.mac = {{0x02, 0, 0, 0, 0, (uint8_t)n}},
+		.trust = n % 3 == 2,
+		.isolated = n == 1,
+		.server = true,
+		.socket_gid = -1,
+		.queues = 1,
+		.n_addresses = 1,
+	};
+	struct dp_error error = {0};
+	struct pr_mac mac;
+	uint16_t index;
+
+	snprintf(spec.name, sizeof(spec.name), "p%u", n);
+	snprintf(spec.socket, sizeof(spec.socket), "%s/%u", directory, n);
+	spec.addresses[0] = (struct pr_prefix){pr_ip4_from_host(0xc6120002 + n), 24};
+	if (!routed && n == 2) {
+		spec.has_trunk = true;
+		spec.trunk[0] = 1u << 10 | 1u << 20;
+	} else if (!routed && n == 1) {
+		spec.vlan = 10;
+	}
+	need(dp_port_add(&spec, &index, &mac, &error) == 0, error.message);
+	need(index == n, "ports are numbered as they come");
+	shared->port[index].device->ops = &checking;
+	atomic_store(&shared->port[index].device->guest, 1);
+}
+
+static void add_routes(uint16_t network)
+{
+	const char *const prefixes[] = {"0.0.0.0/0", "192.0.2.0/25", "192.0.2.128/25", "198.19.0.0/16"};
+	struct dp_error error = {0};
+	size_t failed;
+
+	for (unsigned n = 0; n < 4; n++) {
+		struct dp_route route = {.network = network, .port = DP_INDEX_ANY};
+
+		pr_prefix_parse(prefixes[n], &route.prefix);
+		route.type = n == 1	? DP_ROUTE_BLACKHOLE
+			     : n == 2 ? DP_ROUTE_UNREACHABLE
+				      : DP_ROUTE_VIA;
+		if (n == 0)
+			pr_ip_parse("198.18.0.6", &route.gateway); /* port 4 */
+		if (n == 3)
+			route.port = 5; /* looked for: never answers */
+		need(dp_route_add(&route, 1, &failed, &error) == 0, error.message);
+	}
+}
+
+static void start(void)
+{
+	char directory[] = "/tmp/podrail-fuzz-XXXXXX", path[64];
+	struct dp_config config = {
+		.n_workers = 1,
+		.idle = DP_IDLE_SLEEP,
+		.no_huge = true,
+		.mbufs = 1024,
+		.max_routes = 1024,
+		.max_fib_nodes = 256,
+		.max_fdb = 1024,
+		.max_neighbours = 256,
+		.log = log_nothing,
+	};
+	struct dp_error error;
+	uint16_t bridged, routed;
+
+	need(mkdtemp(directory) != NULL, "no directory in /tmp");
+	snprintf(config.run_dir, sizeof(config.run_dir), "%s", directory);
+	need(dp_start(&config, &error) == 0, error.message);
+	bridged = add_network("bridged", false);
+	routed = add_network("routed", true);
+	for (unsigned n = 0; n < PORTS; n++)
+		add_port(directory, n, n < 3 ? bridged : routed, n >= 3);
+	add_routes(routed);
+	worker = rte_zmalloc("fuzz", sizeof(*worker), RTE_CACHE_LINE_SIZE);
+	need(worker != NULL, "no memory");
+	worker->events = rte_ring_create_elem("fuzz-events", sizeof(struct event), 64,
+		SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	need(worker->events != NULL, "no ring");
+	/* The sockets are of no use to anybody. */
+	for (unsigned n = 0; n < PORTS; n++) {
+		snprintf(path, sizeof(path), "%s/%u", directory, n);
+		unlink(path);
+	}
+	rmdir(directory);
+}
+
+static void free_buffer(void *address, void *arg)
+{
+	(void)address;
+	free(arg);
+}
+
+/* A packet whose buffer ends with its last byte. */
+static struct rte_mbuf *make_packet(const uint8_t *frame, size_t size)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(shared->mbufs);
+	char *buffer = malloc(HEADROOM + size);
+	struct rte_mbuf_ext_shared_info *info = malloc(sizeof(*info));
+
+	need(m && buffer && info, "no memory");
+	memset(buffer, 0, HEADROOM);
+	memcpy(buffer + HEADROOM, frame, size);
+	info->free_cb = free_buffer;
+	info->fcb_opaque = buffer;
+	rte_mbuf_ext_refcnt_set(info, 1);
+	rte_pktmbuf_attach_extbuf(m, buffer, 0, (uint16_t)(HEADROOM + size), info);
+	m->data_off = HEADROOM;
+	m->data_len = (uint16_t)size;
+	m->pkt_len = (uint32_t)size;
+	return m;
+}
+
+/* What was told to the tables thread is taken back here. */
+static void take_events(void)
+{
+	struct event event;
+
+	while (rte_ring_sc_dequeue_elem(worker->events, &event, sizeof(event)) == 0) {
+		if (event.type != EVENT_PUNT)
+			continue;
+		rte_pktmbuf_free(event.packet);
+		held++;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const struct counters *c;
+	struct rte_mbuf *m;
+	uint32_t i;
+
+	if (!worker)
+		start();
+	if (size < 1 || size > 4096)
+		return 0;
+	c = &worker->counters;
+	worker->now = rte_rdtsc();
+	m = make_packet(data + 1, size - 1);
+	i = batch_add(&worker->batch, m);
+	worker->batch.in_device[i] = shared->port[data[0] % PORTS].device->index;
+	worker->batch.in_port[i] = NO_PORT;
+	batch_next(&worker->batch, i, PR_STAGE_PARSE);
+	worker->counters.in++;
+	pipeline_run(worker, &worker->batch);
+	take_events();
+	need(c->held == held, "a punted packet is missing");
+	need(c->in + c->generated + c->replicated == c->out + c->drops + c->consumed + c->held,
+		"packets are not conserved");
+	need(rte_mempool_in_use_count(shared->mbufs) == 0, "a packet buffer leaked");
+	return 0;
+}
