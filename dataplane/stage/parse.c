@@ -24,6 +24,14 @@ static inline void tag_off(struct batch *batch, uint64_t i)
 	batch->head_length[i] = (uint16_t)(batch->head_length[i] - 4);
 }
 
+/* A frame that belongs to nobody is counted at the port of untagged frames: a guest's only one. */
+static enum pr_drop_reason refuse(
+        struct batch *batch, uint64_t i, struct device *device, enum pr_drop_reason reason)
+{
+	batch->in_port[i] = atomic_load_explicit(&device->untagged, memory_order_acquire).port;
+	return reason;
+}
+
 static inline enum pr_drop_reason parse_one(struct batch *batch, uint64_t i)
 {
 	struct device *device = &shared->device[batch->in_device[i]];
@@ -32,11 +40,11 @@ static inline enum pr_drop_reason parse_one(struct batch *batch, uint64_t i)
 	struct link link;
 
 	if (unlikely(batch->length[i] < RTE_ETHER_HDR_LEN))
-		return PR_DROP_TOO_SHORT;
+		return refuse(batch, i, device, PR_DROP_TOO_SHORT);
 	ethertype = load_be16(head + 12);
 	if (ethertype == RTE_ETHER_TYPE_VLAN) {
 		if (unlikely(batch->length[i] < RTE_ETHER_HDR_LEN + 4))
-			return PR_DROP_TOO_SHORT;
+			return refuse(batch, i, device, PR_DROP_TOO_SHORT);
 		batch->tci[i] = load_be16(head + 14) & 0xf000;
 		vlan = load_be16(head + 14) & 0xfff;
 		ethertype = load_be16(head + 16);
@@ -45,7 +53,7 @@ static inline enum pr_drop_reason parse_one(struct batch *batch, uint64_t i)
 	batch->ethertype[i] = ethertype;
 	link = link_of(device, vlan);
 	if (unlikely(link.port == NO_PORT))
-		return PR_DROP_VLAN_NOT_MEMBER;
+		return refuse(batch, i, device, PR_DROP_VLAN_NOT_MEMBER);
 	batch->in_port[i] = link.port;
 	batch->segment[i] = link.segment;
 	if (unlikely(batch->body[i]->nb_segs > 1 ||

@@ -35,6 +35,13 @@ static inline void tag_on(struct batch *batch, uint64_t i)
 	batch->length[i] += 4;
 }
 
+/* A frame that had two tags shows the inner one: untagged, it would be one of that VLAN to whoever
+ * is behind the port (VLAN hopping). */
+static inline bool is_still_tagged(const struct batch *batch, uint64_t i)
+{
+	return load_be16(batch->head[i] + 12) == RTE_ETHER_TYPE_VLAN;
+}
+
 /* Drops the entries whose packets the device left to us. */
 static void refuse_packets(struct batch *batch, uint64_t mask, const struct port *port,
         struct rte_mbuf *const *packets, unsigned n)
@@ -64,8 +71,12 @@ static void send_port(struct worker *worker, struct batch *batch, uint16_t numbe
 			batch_drop(batch, i, PR_DROP_MTU_EXCEEDED);
 			continue;
 		}
-		if (batch->out_tag[i])
+		if (batch->out_tag[i]) {
 			tag_on(batch, i);
+		} else if (unlikely(is_still_tagged(batch, i))) {
+			batch_drop(batch, i, PR_DROP_VLAN_NOT_MEMBER);
+			continue;
+		}
 		sendable |= UINT64_C(1) << i;
 		bytes += batch->length[i];
 		packets[n++] = batch_mbuf(batch, i);
