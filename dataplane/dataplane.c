@@ -59,6 +59,8 @@ uint64_t dp_memory_needed(const struct dp_config *c)
 {
 	uint64_t bytes = 0;
 
+	if (c->memory_mib)
+		return c->memory_mib * MIB;
 	bytes += (uint64_t)mbufs_of(c) * (MBUF_ROOM + sizeof(struct rte_mbuf) + 192);
 	bytes += (uint64_t)c->max_fib_nodes * 1100 + (uint64_t)c->max_routes * 48;
 	bytes += (uint64_t)c->max_fdb * 72 + (uint64_t)c->max_neighbours * 256;
@@ -119,8 +121,7 @@ static void remove_runtime_directory(void)
 static int start_eal(struct dp_error *error)
 {
 	char lcores[32], memory[32];
-	uint64_t needed = dp_memory_needed(&config);
-	unsigned mib = config.memory_mib ? config.memory_mib : (unsigned)(needed / MIB);
+	unsigned mib = (unsigned)(dp_memory_needed(&config) / MIB);
 	const char *argv[20];
 	int argc = 0, rc;
 

@@ -49,7 +49,8 @@ struct dp_config {
 	void (*log)(int priority, const char *message); /* syslog priorities; any thread */
 };
 
-/* Bytes of hugepage memory that this configuration needs. Pure; any thread. */
+/* Bytes of hugepage memory that dp_start takes: memory_mib, or what the limits need. Pure; any
+ * thread. */
 uint64_t dp_memory_needed(const struct dp_config *config);
 
 /* Starts EAL, tables, tables thread and workers. error tells in one sentence what is missing and
