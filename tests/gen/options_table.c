@@ -155,6 +155,7 @@ SET_FLAG(set_reflect, o->mode, GEN_REFLECT)
 SET_FLAG(set_sink, o->mode, GEN_SINK)
 SET_FLAG(set_one_way, o->one_way, true)
 SET_FLAG(set_no_huge, o->no_huge, true)
+SET_FLAG(set_yield, o->yield, true)
 SET_FLAG(set_verbose, o->verbose, true)
 SET_FLAG(set_quiet, o->quiet, true)
 SET_NUMBER(set_flows, o->flows, uint32_t, 1, OPTIONS_FLOWS_MAX)
@@ -230,6 +231,7 @@ const struct option_row option_rows[] = {
         {"main-cpu", "N", set_main_cpu, "CPU of everything else (the first we may use)"},
         {"memory", "MIB", set_memory, "packet memory (as needed)"},
         {"no-huge", NULL, set_no_huge, "use memory without hugepages"},
+        {"yield", NULL, set_yield, "with nothing to do, leave the CPU to others that share it"},
         {"verbose", NULL, set_verbose, "let DPDK say what it does"},
 };
 const unsigned option_rows_n = sizeof(option_rows) / sizeof(option_rows[0]);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "worker.h"
 
+#include <sched.h>
+
 #include <rte_cycles.h>
 
 static uint64_t cycles(const struct worker *w, double seconds)
@@ -143,6 +145,8 @@ static void drain(struct worker *w)
 		w->now = rte_rdtsc();
 		if (!w->plan.total_open && (n || !linger))
 			linger = w->now + w->hz / 50;
+		if (!n && w->options->yield)
+			sched_yield();
 	}
 	for (unsigned i = 0; i < w->plan.n_pairs; i++)
 		pair_finish(&w->plan, &w->plan.pairs[i]);
@@ -160,13 +164,16 @@ int worker_main(void *arg)
 	warm = w->now + cycles(w, w->options->warmup);
 	end = seconds > 0 ? warm + cycles(w, seconds) : 0;
 	while (!finished(w, end)) {
-		worker_receive(w);
+		uint64_t busy = worker_receive(w);
+
 		w->now = rte_rdtsc();
 		if (!w->plan.epoch && w->now >= warm)
 			next_epoch(w);
 		if (w->options->mode == GEN_SEND)
-			worker_send(w);
+			busy += worker_send(w);
 		housekeeping(w);
+		if (!busy && w->options->yield)
+			sched_yield();
 	}
 	if (!w->plan.epoch)
 		next_epoch(w);

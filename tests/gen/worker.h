@@ -51,8 +51,8 @@ int worker_main(void *arg);
 /* Polls all ports once. Returns the number of packets. */
 unsigned worker_receive(struct worker *w);
 
-/* Sends what rate and windows allow, one burst a port. */
-void worker_send(struct worker *w);
+/* Sends what rate and windows allow, one burst a port. Returns how many packets that were. */
+uint64_t worker_send(struct worker *w);
 
 /* Frees what was made but not sent. */
 void worker_send_end(struct worker *w);

@@ -156,33 +156,39 @@ static uint64_t send_burst(struct worker *w, struct device *dev, uint64_t credit
 	return n;
 }
 
-/* Packets that the rate allows now. What is more than a millisecond late is dropped. */
+/*
+ * Packets that the rate allows now. What is more than a millisecond late is dropped; windows keep
+ * what is made good from becoming a flood, so with them it may be late by a scheduler's turn.
+ */
 static uint64_t pace(struct worker *w)
 {
+	bool closed = w->options->window || w->options->in_total;
 	double rate = w->options->rate;
-	uint64_t due, limit = (uint64_t)(rate / 1e3) + 2 * w->options->burst;
+	uint64_t due, limit = (uint64_t)(rate * (closed ? 0.05 : 0.001)) + 2 * w->options->burst;
 
 	if (rate <= 0)
 		return UINT64_MAX;
 	due = (uint64_t)((double)(w->now - w->send_start) * rate / (double)w->hz) - w->granted;
 	if (due <= limit)
 		return due;
-	if (!w->options->window && !w->options->in_total)
+	if (!closed)
 		w->plan.stray[w->plan.epoch].tx_dropped += due - limit;
 	w->granted += due - limit;
 	return limit;
 }
 
-void worker_send(struct worker *w)
+uint64_t worker_send(struct worker *w)
 {
 	uint64_t credit = pace(w);
 	unsigned n = w->devices->n;
 	unsigned first = w->turn;
+	uint64_t sent = 0;
 
 	for (unsigned i = 0; i < n && credit; i++) {
 		unsigned at = first + i < n ? first + i : first + i - n;
 		uint64_t used = send_burst(w, &w->devices->port[at], credit);
 
+		sent += used;
 		if (used)
 			w->turn = at + 1 < n ? at + 1 : 0;
 		if (w->options->rate > 0) {
@@ -190,6 +196,7 @@ void worker_send(struct worker *w)
 			w->granted += used;
 		}
 	}
+	return sent;
 }
 
 void worker_send_end(struct worker *w)
