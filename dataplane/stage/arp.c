@@ -18,18 +18,38 @@ static bool well_formed(const struct batch *batch, uint64_t i)
 	               arp->arp_opcode == rte_cpu_to_be_16(RTE_ARP_OP_REPLY));
 }
 
+/* The sender speaks of an address that it has or is about to take (RFC 5227 2.1.1): an answer by
+ * proxy would make it believe that somebody else has it. */
+static bool is_senders_own(const struct port *port, const struct rte_arp_hdr *arp)
+{
+	const struct guard *guard = atomic_load_explicit(&port->guard, memory_order_acquire);
+
+	if (arp->arp_data.arp_sip == arp->arp_data.arp_tip)
+		return true;
+	return !arp->arp_data.arp_sip && guard &&
+	       guard_allows_ip4(guard, rte_be_to_cpu_32(arp->arp_data.arp_tip));
+}
+
 /* Whether we own the address, or answer for it because its route leads elsewhere. Never for what
- * lies behind the asking port itself: its own address must pass duplicate address detection. */
-static bool answers_for(const struct batch *batch, uint64_t i, uint32_t target)
+ * lies behind the asking port itself: its own address must pass duplicate address detection. On an
+ * uplink we are a host: other nodes may have the same gateway addresses. */
+static bool answers_for(const struct batch *batch, uint64_t i, const struct rte_arp_hdr *arp)
 {
 	const struct segment *segment = &shared->segment[batch->segment[i]];
-	const struct next_hop *hop = next_hop_get(fib4_lookup(segment->fib, target));
+	const struct port *port = &shared->port[batch->in_port[i]];
+	uint32_t target = rte_be_to_cpu_32(arp->arp_data.arp_tip);
+	const struct next_hop *hop;
 
+	if (ip4_is_martian(target))
+		return false;
+	hop = next_hop_get(fib4_lookup(segment->fib, target));
 	if (!hop)
 		return false;
+	if (port_flags(port) & PORT_UPLINK)
+		return hop->type == NEXT_HOP_LOCAL && hop->port == batch->in_port[i];
 	if (hop->type == NEXT_HOP_LOCAL)
 		return true;
-	if (!segment->proxy_arp || port_flags(&shared->port[batch->in_port[i]]) & PORT_UPLINK)
+	if (!segment->proxy_arp || is_senders_own(port, arp))
 		return false;
 	return (hop->type == NEXT_HOP_FORWARD || hop->type == NEXT_HOP_INCOMPLETE ||
 	               hop->type == NEXT_HOP_GLEAN) &&
@@ -86,9 +106,11 @@ void stage_arp(struct worker *worker, struct batch *batch)
 		}
 		tell_sender(worker, batch, i, arp,
 		        arp->arp_opcode == rte_cpu_to_be_16(RTE_ARP_OP_REPLY));
-		if (arp->arp_opcode == rte_cpu_to_be_16(RTE_ARP_OP_REPLY))
+		/* An announcement asks for nothing: it has done its work. */
+		if (arp->arp_opcode == rte_cpu_to_be_16(RTE_ARP_OP_REPLY) ||
+		        arp->arp_data.arp_sip == arp->arp_data.arp_tip)
 			batch_consume(batch, i);
-		else if (answers_for(batch, i, rte_be_to_cpu_32(arp->arp_data.arp_tip)))
+		else if (answers_for(batch, i, arp))
 			make_reply(batch, i, arp);
 		else
 			batch_drop(batch, i, PR_DROP_ARP_NOT_FOR_US);
