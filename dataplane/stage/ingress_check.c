@@ -85,6 +85,10 @@ static inline enum pr_drop_reason check_one(
 	}
 	if (batch->ethertype[i] == RTE_ETHER_TYPE_ARP)
 		return check_arp(guard, batch, i);
+	/* Another tag would hide the source address. */
+	if (guard->check_ip && (batch->ethertype[i] == RTE_ETHER_TYPE_VLAN ||
+	                               batch->ethertype[i] == RTE_ETHER_TYPE_QINQ))
+		return PR_DROP_VLAN_NOT_MEMBER;
 	if (batch->ethertype[i] == RTE_ETHER_TYPE_IPV6 && guard->check_ip) {
 		if (batch->head_length[i] < L3_OFFSET + 40)
 			return PR_DROP_TOO_SHORT;
