@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The control plane: CNI ADD, first packet, routes, ports, start, idle CPU. Each measurement is a function."""
+
+import json
+import os
+import statistics
+import subprocess
+import time
+
+from cases import matching
+from lib import Lab, wait_for
+from lib.front_end import FrontEnd
+from measure import quartiles
+
+DEBIAN = '/usr/lib/cni'
+ADD_BAR = 0.5
+NETWORK = {'name': 'n', 'mode': 'routed', 'subnets': ['198.18.0.0/16']}
+BROADCAST = b'\xff' * 6
+
+
+def clock():
+    return time.perf_counter()
+
+
+def result(what, text, verdict=None, **values):
+    return {'what': what, 'text': text, 'verdict': verdict, **values}
+
+
+def timed(values, unit='ms'):
+    """Median and quartiles, for people."""
+    low, middle, high = quartiles(values)
+    return f'{middle:.2f} [{low:.2f}-{high:.2f}] {unit}'
+
+
+class Runtime:
+    """Calls CNI plugins as a container runtime does."""
+
+    def __init__(self, lab, daemon):
+        self.lab = lab
+        self.path = f'{DEBIAN}:{os.path.dirname(lab.program("podrail"))}'
+        self.podrail = {
+            'cniVersion': '1.0.0', 'name': 'ours', 'type': 'podrail', 'network': 'n',
+            'daemonSocket': daemon.socket, 'stateDir': daemon.state_dir, 'socketDir': f'{lab.dir}/pods',
+            'ipam': self._ipam('198.18.1.0/24', 'ours')}
+        self.bridge = {
+            'cniVersion': '1.0.0', 'name': 'theirs', 'type': 'bridge', 'bridge': 'br0', 'isGateway': True,
+            'ipam': self._ipam('198.18.2.0/24', 'theirs')}
+
+    def _ipam(self, subnet, name):
+        return {'type': 'host-local', 'dataDir': f'{self.lab.dir}/{name}', 'ranges': [[{'subnet': subnet}]]}
+
+    def call(self, command, conf, container, netns):
+        """(milliseconds, output)"""
+        program = self.lab.program('podrail') if conf['type'] == 'podrail' else f'{DEBIAN}/{conf["type"]}'
+        env = {'CNI_COMMAND': command, 'CNI_CONTAINERID': container, 'CNI_NETNS': netns.path,
+               'CNI_IFNAME': 'eth0', 'CNI_PATH': self.path, 'PATH': '/usr/sbin:/usr/bin:/sbin:/bin'}
+        start = clock()
+        done = subprocess.run([program], input=json.dumps(conf), env=env, text=True, capture_output=True,
+                              check=False, timeout=60)
+        elapsed = (clock() - start) * 1000
+        if done.returncode:
+            raise RuntimeError(f'{program} {command}: {done.stdout}{done.stderr}')
+        return elapsed, done.stdout
+
+
+def cni_add(quick):
+    """The whole process, against Debian's bridge plugin, both with host-local, taking turns."""
+    with Lab('bench') as lab:
+        daemon = lab.daemon(networks=[NETWORK])
+        runtime = Runtime(lab, daemon)
+        contestants = [(conf, lab.netns(conf['name']), []) for conf in (runtime.podrail, runtime.bridge)]
+        with lab.ns.enter():
+            for i in range(-3, 20 if quick else 60):   # the first ones only warm the caches
+                for conf, netns, times in contestants:
+                    elapsed, _ = runtime.call('ADD', conf, f'c{i + 3:012d}', netns)
+                    runtime.call('DEL', conf, f'c{i + 3:012d}', netns)
+                    if i >= 0:
+                        times.append(elapsed)
+        daemon.stop()
+    ours, theirs = (times for _, _, times in contestants)
+    ratio = statistics.median(a / b for a, b in zip(ours, theirs))
+    return result(
+        'CNI ADD, whole process, host-local addresses',
+        f'{timed(ours)}; bridge plugin {timed(theirs)}; ratio {ratio:.2f}',
+        f'{"pass" if ratio <= ADD_BAR else "fail"}', bar=ADD_BAR, ratio=ratio,
+        podrail_ms=ours, bridge_ms=theirs)
+
+
+def arp_request(mac, address, target):
+    def ip(text):
+        return bytes(int(b) for b in text.split('.'))
+
+    mac = bytes.fromhex(mac.replace(':', ''))
+    return (BROADCAST + mac + bytes.fromhex('0806' '0001080006040001') + mac + ip(address) + bytes(6)
+            + ip(target) + bytes(18))
+
+
+def cni_first_packet(quick):
+    """
+    From the start of ADD until the switch has taken the pod's first packet. The pod's application is a
+    front end of a few lines that is there at once; it serves its socket as soon as ADD has told where.
+    """
+    times = []
+    with Lab('bench') as lab:
+        daemon = lab.daemon(networks=[NETWORK])
+        runtime = Runtime(lab, daemon)
+        netns = lab.netns('pod')
+        for i in range(5 if quick else 15):
+            container = f'{i:04d}c0000000'
+            start = clock()
+            _, output = runtime.call('ADD', runtime.podrail, container, netns)
+            with daemon.client() as client:
+                port = client.call('port.list')['ports'][0]
+            address = json.loads(output)['ips'][0]['address'].split('/')[0]
+            with FrontEnd(port['socket']) as guest:
+                guest.connect().start()
+                guest.transmit([arp_request(port['mac'], address, '198.18.0.1')])
+                wait_for('the first packet', guest.used, 10, 0.0002)
+                times.append((clock() - start) * 1000)
+            runtime.call('DEL', runtime.podrail, container, netns)
+        daemon.stop()
+    return result('CNI ADD to first packet', timed(times), milliseconds=times)
+
+
+def prefixes(count, offset=0):
+    """Different /24 and /32, spread over the address space as a full table is."""
+    for i in range(count):
+        n = (i + offset) * 2654435761 % (1 << 24)
+        yield f'{1 + (n >> 16) % 120}.{n >> 8 & 255}.{n & 255}.0/24' if i % 4 else \
+            f'{128 + (n >> 16) % 60}.{n >> 8 & 255}.{n & 255}.{i & 255}/32'
+
+
+def synced(client, routes):
+    """Seconds from the first byte sent to the answer of the commit. Messages are made before."""
+    routes = sorted(set(routes))
+    chunks = [routes[i:i + 10000] for i in range(0, len(routes), 10000)]
+    steps = [{'step': 'begin'}]
+    steps += [{'step': 'chunk', 'routes': [{'prefix': p, 'gateway': '198.18.1.2'} for p in c]} for c in chunks]
+    steps += [{'step': 'commit'}]
+    lines = [json.dumps({'jsonrpc': '2.0', 'id': i, 'method': 'route.sync', 'params': {
+        'owner': 'bench', 'network': 'n', **step}}).encode() + b'\n' for i, step in enumerate(steps)]
+    start = clock()
+    for line in lines:
+        client.send_raw(line)
+        answer = client.read_answer()
+        if 'error' in answer:
+            raise RuntimeError(answer['error']['message'])
+    return clock() - start, answer['result']
+
+
+def route_world(lab, routes):
+    daemon = lab.daemon(networks=[NETWORK], memory=0, limits={'routes': 2 * routes, 'fibNodes': 400000})
+    daemon.call('port.add', name='p', kind='vhost-user', network='n', socket=lab.socket_path('p'),
+                addresses=['198.18.1.2/16'])
+    return daemon
+
+
+def route_sync(quick):
+    """A whole table of 100 k at once; then one in which a tenth differs."""
+    count = 100000
+    added, changed = [], []
+    with Lab('bench') as lab:
+        daemon = route_world(lab, count)
+        for _ in range(1 if quick else 3):
+            with daemon.client(120) as client:
+                seconds, _ = synced(client, prefixes(count))
+                added.append(count / seconds)
+                seconds, counts = synced(client, prefixes(count, count // 10))
+                changed.append((counts['added'] + counts['removed'] + counts['kept']) / seconds)
+                synced(client, [])
+        daemon.stop()
+    return result(
+        'route.sync of 100 k routes',
+        f'{statistics.median(added) / 1000:.0f} k routes a second into an empty table, '
+        f'{statistics.median(changed) / 1000:.0f} k when a tenth differs',
+        added_per_second=added, changed_per_second=changed)
+
+
+def route_batches(quick):
+    """route.add in batches of 1,000 requests, routes that are stored; then the same one by one."""
+    count, single = (10000, 500) if quick else (50000, 2000)
+    routes = sorted(set(prefixes(count + single)))[:count + single]
+    params = [('route.add', {'network': 'n', 'prefix': p, 'gateway': '198.18.1.2'}) for p in routes]
+    with Lab('bench') as lab:
+        daemon = route_world(lab, count + single)
+        with daemon.client(120) as client:
+            start = clock()
+            for i in range(0, count, 1000):
+                refused = [a for a in client.batch(params[i:i + 1000]) if isinstance(a, Exception)]
+                if refused:
+                    raise refused[0]
+            batched = len(params[:count]) / (clock() - start)
+            start = clock()
+            for method, members in params[count:]:
+                client.call(method, **members)
+            alone = len(params[count:]) / (clock() - start)
+        daemon.stop()
+    return result('route.add, stored', f'{batched / 1000:.0f} k a second in batches of 1,000, '
+                  f'{alone / 1000:.1f} k one by one', batched_per_second=batched, single_per_second=alone)
+
+
+def add_ports(client, lab, count):
+    start = clock()
+    for i in range(count):
+        client.call('port.add', name=f'p{i}', kind='vhost-user', network='n',
+                    socket=lab.socket_path(f'p{i}'), addresses=[f'198.18.{1 + i // 250}.{1 + i % 250}/16'])
+    return count / (clock() - start)
+
+
+def port_add(quick):
+    """One by one; then deleted one by one."""
+    count = 100 if quick else 200
+    with Lab('bench') as lab:
+        daemon = lab.daemon(networks=[NETWORK])
+        with daemon.client(60) as client:
+            added = add_ports(client, lab, count)
+            start = clock()
+            for i in range(count):
+                client.call('port.del', name=f'p{i}')
+            deleted = count / (clock() - start)
+        daemon.stop()
+    return result(f'port.add of {count} vhost-user ports',
+                  f'{added:.0f} a second; port.del {deleted:.0f} a second',
+                  added_per_second=added, deleted_per_second=deleted)
+
+
+def start_time(quick):
+    """From exec to the first answer; nothing stored, then 100 ports."""
+    empty, full = [], []
+    rounds = 3 if quick else 7
+    with Lab('bench') as lab:
+        daemon = lab.daemon(networks=[NETWORK], start=False)
+        for times in (empty, full):
+            for _ in range(rounds):
+                start = clock()
+                daemon.start(wait=False)
+                wait_for('the daemon', lambda: _answers(daemon), 30, 0.002)
+                times.append((clock() - start) * 1000)
+                if times is empty and len(times) == rounds:
+                    with daemon.client(60) as client:
+                        add_ports(client, lab, 100)
+                daemon.stop()
+    return result('start of podraild to its first answer',
+                  f'{timed(empty)}; with 100 stored ports {timed(full)}', empty_ms=empty, ports_ms=full)
+
+
+def _answers(daemon):
+    if not daemon.alive:
+        raise RuntimeError(f'podraild ended:\n{daemon.process.tail()}')
+    try:
+        with daemon.client() as client:
+            return client.call('hello')['ready']
+    except (OSError, ConnectionError):
+        return False
+
+
+def cpu_seconds(pid):
+    """{thread name: seconds} of CPU so far."""
+    times = {}
+    for task in os.listdir(f'/proc/{pid}/task'):
+        with open(f'/proc/{pid}/task/{task}/stat', encoding='utf-8') as f:
+            text = f.read()
+        with open(f'/proc/{pid}/task/{task}/schedstat', encoding='ascii') as f:
+            nanoseconds = int(f.read().split()[0])
+        times[f'{text[text.index("(") + 1:text.rindex(")")]}:{task}'] = nanoseconds / 1e9
+    return times
+
+
+def idle_cpu(quick):
+    """100 ports, no pod connected, one worker with idle "sleep"."""
+    seconds = 3 if quick else 10
+    with Lab('bench') as lab:
+        daemon = lab.daemon(networks=[NETWORK], idle='sleep')
+        with daemon.client(60) as client:
+            add_ports(client, lab, 100)
+        time.sleep(1.5)
+        before = cpu_seconds(daemon.pid)
+        time.sleep(seconds)
+        after = cpu_seconds(daemon.pid)
+        daemon.stop()
+    share = {name: 100 * (after[name] - before.get(name, 0)) / seconds for name in after}
+    worker = sum(v for name, v in share.items() if name.startswith('worker'))
+    return result('idle CPU, 100 ports without pods, idle "sleep"',
+                  f'worker {worker:.2f} % of a core, whole daemon {sum(share.values()):.2f} %',
+                  worker_percent=worker, threads_percent=share)
+
+
+MEASUREMENTS = {
+    'cni-add': cni_add, 'cni-first-packet': cni_first_packet, 'route-sync': route_sync,
+    'route-add': route_batches, 'port-add': port_add, 'start': start_time, 'idle': idle_cpu,
+}
+
+
+def names(patterns):
+    return [name for name in MEASUREMENTS if matching(f'control-{name}', patterns)]
+
+
+def run(name, quick):
+    return MEASUREMENTS[name](quick)

@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""
+The devices under test, each with a generator of its own, and how a sample is taken of them.
+
+Every device has two ports. Its worker has CPU 0 (the first that may be used), everything else CPU 1.
+"""
+
+import collections
+import json
+import os
+import re
+import signal
+import time
+
+from cases import FLOWS, FRAME
+from lib import wait_for
+from lib.process import ProcessError
+from lib.testpmd import Testpmd
+
+WINDOW = 512          # packets under way in each direction: half of the smallest ring
+FOR_EVER = 1000       # seconds; a generator is ended by a signal
+MACS = ('02:00:00:00:00:01', '02:00:00:00:00:02')
+GATEWAY = {'vhost': '198.18.1.1', 'memif': '198.18.2.254'}
+ADDRESSES = {'vhost': ('198.18.1.2', '198.18.1.3'), 'memif': ('198.18.1.2', '198.18.2.2')}
+PREFIXES = ('198.19.0.0/22', '198.19.4.0/22')
+
+# received: packets taken in; polls: those that brought packets; clock: cycles a second.
+Sample = collections.namedtuple('Sample', 'cycles received delivered drops polls seconds clock')
+
+
+class Device:
+    """One device, its two ports and its generator. Stopped (SIGSTOP) unless it is being measured."""
+
+    def __init__(self, lab, case, name):
+        self.lab = lab
+        self.case = case
+        self.name = name
+        self.cpu, self.other_cpu = lab.cpus[0], lab.cpus[1]
+        self.sockets = [lab.socket_path(f'{name}{i}') for i in (0, 1)]
+        self.json_file = f'{lab.dir}/{name}.gen.json'
+        self.gen = None
+        self.since = 0.0
+
+    # ---- what the kinds of device say ----
+
+    pid = None
+    routes = False    # it routes: frames go to the gateway's MAC
+
+    def macs(self):
+        return MACS
+
+    def open(self):
+        """Starts the device and connects it to the generator, which waits for it."""
+        raise NotImplementedError
+
+    def mark(self):
+        """The sample begins here."""
+        raise NotImplementedError
+
+    def read(self):
+        """The sample ends here: a Sample."""
+        raise NotImplementedError
+
+    # ---- start, stop ----
+
+    def start(self):
+        """Returns when packets flow."""
+        self.gen = self.lab.gen(f'{self.name}-gen', *self._gen_arguments(), netns=self.lab.ns)
+        wait_for(f'the sockets of {self.name}', lambda: os.path.exists(self.sockets[0]), 30)
+        self.open()
+        prefer(self.pid, -20)
+        prefer(self.gen.process.pid, -15)
+        wait_for(f'packets through {self.name}', self._flows, 40, 0.2)
+        self.pause()
+
+    def _flows(self):
+        if not self.gen.process.alive:
+            raise ProcessError(f'the generator of {self.name} ended:\n{self.gen.process.tail()}')
+        self.mark()
+        time.sleep(0.05)
+        return self.read().delivered > 0
+
+    def _gen_arguments(self):
+        arguments = ['--cpu', self.other_cpu, '--main-cpu', self.other_cpu, '--flows', FLOWS,
+                     '--size', FRAME[self.case.size], '--window', WINDOW, '--duration', FOR_EVER,
+                     '--timeout', FOR_EVER * 1000, '--wait-link', 40, '--quiet',
+                     '--json', self.json_file]
+        if self.case.egress == 'memif':
+            arguments += ['--pairs', '0>1']   # one way
+        for i in (0, 1):
+            arguments += self._gen_port(i)
+        return [str(a) for a in arguments]
+
+    def _gen_port(self, i):
+        if i and self.case.egress == 'memif':
+            port = f'net_memif0,socket={self.sockets[1]},socket-abstract=no,id=0,role=server'
+        else:
+            port = f'net_virtio_user{i},path={self.sockets[i]},server=1,queue_size=1024'
+        arguments = ['--port', port, '--mac', self.macs()[i], '--ip', ADDRESSES[self.case.egress][i],
+                     '--queues', '1']
+        if self.case.mode == 'routed4':
+            arguments += ['--prefix', PREFIXES[i]]
+            if self.routes:
+                memif = i and self.case.egress == 'memif'
+                arguments += ['--gw', GATEWAY['memif' if memif else 'vhost']]
+        return arguments
+
+    # ---- taking turns ----
+
+    def resume(self):
+        os.kill(self.pid, signal.SIGCONT)
+        self.gen.process.send_signal(signal.SIGCONT)
+
+    def pause(self):
+        """The generator first: the device is quiet then, and nothing is lost."""
+        self.gen.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.01)
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def sample(self, seconds, warm=0.1):
+        self.resume()
+        try:
+            time.sleep(warm)
+            self.mark()
+            time.sleep(seconds)
+            return self.read()
+        finally:
+            self.pause()
+
+    def finish(self):
+        """Ends the generator; a sentence when packets were lost or harmed, else None."""
+        self.resume()
+        self.gen.process.send_signal(signal.SIGINT)
+        self.gen.process.wait(30)
+        try:
+            with open(self.json_file, encoding='utf-8') as f:
+                result = json.load(f)
+        except (OSError, ValueError):
+            return f'the generator of {self.name} gave no result: {self.gen.process.tail(3)}'
+        wrong = {k: result[k] for k in ('missing', 'duplicated', 'reordered', 'corrupted', 'unexpected')
+                 if result[k]}
+        if wrong or not result['received']:
+            return f'{self.name}: of {result["sent"]} packets sent {wrong or "none came back"}'
+        return None
+
+
+def polls(worker):
+    """Polls of a queue that brought packets."""
+    return worker.get('polls', worker['batches'])
+
+
+class Podrail(Device):
+    def __init__(self, lab, case):
+        super().__init__(lab, case, 'podrail')
+        self.routes = case.mode == 'routed4'
+        self.daemon = None
+        self.client = None
+        self.before = None
+
+    @property
+    def pid(self):
+        return self.daemon.pid
+
+    def open(self):
+        network = {'name': 'n', 'mode': 'bridged', 'macAgeing': 0}
+        if self.routes:
+            network = {'name': 'n', 'mode': 'routed', 'subnets': ['198.18.1.0/24', '198.18.2.0/24']}
+        self.daemon = self.lab.daemon(workers=[self.cpu], idle='poll', networks=[network])
+        self.client = self.daemon.client(30)
+        for i in (0, 1):
+            self.client.call('port.add', **self._port(i))
+        if self.routes:
+            for i in (0, 1):
+                self.client.call('route.add', network='n', prefix=PREFIXES[i], port=f'p{i}',
+                                 gateway=ADDRESSES[self.case.egress][i])
+
+    def _port(self, i):
+        address = ADDRESSES[self.case.egress][i]
+        if i and self.case.egress == 'memif':
+            port = {'name': 'p1', 'kind': 'eth', 'network': 'n', 'queues': 1,
+                    'device': f'net_memif0,socket={self.sockets[1]},socket-abstract=no,id=0,role=client'}
+            return {**port, 'addresses': [f'{GATEWAY["memif"]}/24']} if self.routes else port
+        port = {'name': f'p{i}', 'kind': 'vhost-user', 'network': 'n', 'socket': self.sockets[i],
+                'mac': MACS[i]}
+        return {**port, 'addresses': [f'{address}/24']} if self.routes else port
+
+    def _counters(self):
+        worker, stats = self.client.batch([('worker.show', {'index': 0}), ('stats.get', {})])
+        return worker, stats['conservation']
+
+    def mark(self):
+        self.before = self._counters()
+        self.since = time.monotonic()
+
+    def read(self):
+        (w0, c0), (w1, c1) = self.before, self._counters()
+        seconds = time.monotonic() - self.since
+        busy = w1['busyCycles'] - w0['busyCycles']
+        clock = (busy + w1['idleCycles'] - w0['idleCycles']) / seconds
+        return Sample(busy, c1['in'] - c0['in'], c1['out'] - c0['out'], c1['drops'] - c0['drops'],
+                      polls(w1) - polls(w0), seconds, clock)
+
+    def stages(self):
+        """{stage: cycles a packet}, sampled by the daemon itself."""
+        os.kill(self.pid, signal.SIGCONT)
+        try:
+            stages = self.client.call('worker.show', index=0)['stages']
+        finally:
+            os.kill(self.pid, signal.SIGSTOP)
+        return {name: s['cyclesPerPacket'] for name, s in stages.items() if s['cyclesPerPacket']}
+
+    def finish(self):
+        wrong = super().finish()
+        self.client.close()
+        self.daemon.stop()
+        return wrong
+
+
+class TestpmdDevice(Device):
+    """dpdk-testpmd between net_vhost and net_vhost or net_memif; it counts the cycles of bursts with packets."""
+
+    __test__ = False
+
+    def __init__(self, lab, case, forward):
+        super().__init__(lab, case, f'testpmd-{forward}')
+        self.forward = forward
+        self.testpmd = None
+        self.at = 0
+
+    @property
+    def pid(self):
+        return self.testpmd.process.pid
+
+    def macs(self):
+        # Swapped addresses must be those that the generator knows.
+        return MACS if self.forward == 'io' else (MACS[0], MACS[0])
+
+    def open(self):
+        vdevs = [f'net_vhost0,iface={self.sockets[0]},client=1,queues=1']
+        if self.case.egress == 'vhost':
+            vdevs += [f'net_vhost1,iface={self.sockets[1]},client=1,queues=1']
+        else:
+            vdevs += [f'net_memif0,socket={self.sockets[1]},socket-abstract=no,id=0,role=client']
+        self.testpmd = Testpmd(
+            self.lab, self.name, vdevs, forward=self.forward, memory=128, mbufs=16384, netns=self.lab.ns,
+            workers=[self.cpu], main=self.other_cpu, interactive=True)
+        for line in ('set record-core-cycles on', 'set record-burst-stats on', 'start'):
+            self.testpmd.command(line)
+
+    def mark(self):
+        self.testpmd.command('clear fwd stats all')
+        self.testpmd.command('show port summary 0')
+        self._answer(r'\nNumber of available ports: .*\n.*\n.*\n')
+        self.since = time.monotonic()
+
+    def _answer(self, pattern, timeout=10):
+        """Waits for more of its output with a match in it, and moves behind that."""
+        def look():
+            with open(self.testpmd.process.log, 'rb') as f:
+                f.seek(self.at)
+                text = f.read().decode(errors='replace')
+            found = re.search(pattern, text)
+            if found:
+                self.at += len(text[:found.end()].encode())
+                return text[:found.end()]
+            if not self.testpmd.alive:
+                raise ProcessError(f'{self.name} ended:\n{self.testpmd.process.tail()}')
+            return None
+
+        return wait_for(f'{self.name} to answer {pattern!r}', look, timeout, 0.002)
+
+    def read(self):
+        self.testpmd.command('show fwd stats all')
+        self.testpmd.command('show port summary 0')
+        text = self._answer(r'\nNumber of available ports: .*\n.*\n.*\n')
+        seconds = time.monotonic() - self.since
+        return parse_testpmd(text, seconds)
+
+    def stages(self):
+        return {}
+
+    def finish(self):
+        wrong = super().finish()
+        self.testpmd.kill()
+        return wrong
+
+
+def parse_testpmd(text, seconds):
+    """
+    show fwd stats all: per port RX-packets, TX-packets, RX-bursts with the share of each size; then
+    the same for all ports, and the cycles of the bursts that brought packets.
+    """
+    head, _, total = text.rpartition('Accumulated forward statistics for all ports')
+    figures = {k: int(v) for k, v in re.findall(r'([RT]X-[a-z]+): *(\d+)', total)}
+    cycles = re.search(r'total cycles=(\d+) .*at (\d+) MHz', total)
+    bursts = 0
+    for number, shares in re.findall(r'RX-bursts : (\d+) \[(.*)\]', head):
+        empty = re.match(r'(\d+)% of 0 pkts', shares)
+        bursts += int(number) * (100 - int(empty.group(1) if empty else 0)) / 100
+    return Sample(int(cycles.group(1)) if cycles else 0, figures.get('RX-packets', 0),
+                  figures.get('TX-packets', 0), figures.get('TX-dropped', 0), bursts, seconds,
+                  int(cycles.group(2)) * 1e6 if cycles else 0)
+
+
+def prefer(pid, nice):
+    """The device before its generator, both before the rest of the machine: fewer rounds are spoilt."""
+    for task in os.listdir(f'/proc/{pid}/task'):
+        try:
+            os.setpriority(os.PRIO_PROCESS, int(task), nice)
+        except OSError:
+            pass
+
+
+def make(lab, case, name):
+    if name == 'podrail':
+        return Podrail(lab, case)
+    return TestpmdDevice(lab, case, name.removeprefix('testpmd-'))
