@@ -78,6 +78,15 @@ struct guard {
 	struct pr_prefix prefix6[PR_ADDRESSES_MAX + PR_ALLOWED_MAX + 1];
 };
 
+/* Whether the port may send from this address (host order). */
+static inline bool guard_allows_ip4(const struct guard *guard, uint32_t address)
+{
+	for (unsigned n = 0; n < guard->n_prefix4; n++)
+		if ((address & guard->prefix4[n].mask) == guard->prefix4[n].address)
+			return true;
+	return false;
+}
+
 enum port_flags {
 	PORT_READY = 1 << 0,
 	PORT_ISOLATED = 1 << 1,

@@ -18,14 +18,12 @@ static bool well_formed(const struct batch *batch, uint64_t i)
 	               arp->arp_opcode == rte_cpu_to_be_16(RTE_ARP_OP_REPLY));
 }
 
-/* The sender speaks of an address that it has or is about to take (RFC 5227 2.1.1): an answer by
- * proxy would make it believe that somebody else has it. */
-static bool is_senders_own(const struct port *port, const struct rte_arp_hdr *arp)
+/* A probe for an address that the sender may take (RFC 5227 2.1.1): an answer by proxy would make
+ * it believe that somebody else has it. */
+static bool is_own_probe(const struct port *port, const struct rte_arp_hdr *arp)
 {
 	const struct guard *guard = atomic_load_explicit(&port->guard, memory_order_acquire);
 
-	if (arp->arp_data.arp_sip == arp->arp_data.arp_tip)
-		return true;
 	return !arp->arp_data.arp_sip && guard &&
 	       guard_allows_ip4(guard, rte_be_to_cpu_32(arp->arp_data.arp_tip));
 }
@@ -49,7 +47,7 @@ static bool answers_for(const struct batch *batch, uint64_t i, const struct rte_
 		return hop->type == NEXT_HOP_LOCAL && hop->port == batch->in_port[i];
 	if (hop->type == NEXT_HOP_LOCAL)
 		return true;
-	if (!segment->proxy_arp || is_senders_own(port, arp))
+	if (!segment->proxy_arp || is_own_probe(port, arp))
 		return false;
 	return (hop->type == NEXT_HOP_FORWARD || hop->type == NEXT_HOP_INCOMPLETE ||
 	               hop->type == NEXT_HOP_GLEAN) &&

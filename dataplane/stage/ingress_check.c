@@ -15,14 +15,6 @@ static inline bool mac_allowed(const struct guard *guard, const uint8_t *mac)
 	return false;
 }
 
-static inline bool ip4_allowed(const struct guard *guard, uint32_t address)
-{
-	for (unsigned n = 0; n < guard->n_prefix4; n++)
-		if ((address & guard->prefix4[n].mask) == guard->prefix4[n].address)
-			return true;
-	return false;
-}
-
 static bool ip6_allowed(const struct guard *guard, const uint8_t *source)
 {
 	static const uint8_t unspecified[16];
@@ -50,7 +42,7 @@ static enum pr_drop_reason check_arp(
 		return PR_DROP_SPOOFED_MAC;
 	sender = rte_be_to_cpu_32(arp->arp_data.arp_sip);
 	/* Sender 0.0.0.0 is an address probe (RFC 5227 2.1.1). */
-	if (guard->check_ip && sender && !ip4_allowed(guard, sender))
+	if (guard->check_ip && sender && !guard_allows_ip4(guard, sender))
 		return PR_DROP_SPOOFED_IP;
 	return PR_DROP_COUNT;
 }
@@ -78,7 +70,7 @@ static inline enum pr_drop_reason check_one(
 			return PR_DROP_COUNT;
 		if (unlikely(batch->head_length[i] < L3_OFFSET + 20))
 			return PR_DROP_TOO_SHORT;
-		if (unlikely(!ip4_allowed(guard, load_be32(head + L3_OFFSET + 12))) &&
+		if (unlikely(!guard_allows_ip4(guard, load_be32(head + L3_OFFSET + 12))) &&
 		        !is_dhcp_request(batch, i))
 			return PR_DROP_SPOOFED_IP;
 		return PR_DROP_COUNT;

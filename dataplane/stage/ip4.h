@@ -3,6 +3,7 @@
 #ifndef DATAPLANE_STAGE_IP4_H
 #define DATAPLANE_STAGE_IP4_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -37,6 +38,13 @@ static inline void store_be32(uint8_t *p, uint32_t value)
 {
 	value = rte_cpu_to_be_32(value);
 	memcpy(p, &value, sizeof(value));
+}
+
+/* "This network", loopback, multicast, class E and broadcast: neither a source nor a destination of
+ * what is routed (RFC 1812 5.3.7). */
+static inline bool ip4_is_martian(uint32_t address)
+{
+	return address >> 24 == 0 || address >> 24 == 127 || address >= 0xe0000000;
 }
 
 /* Sum of 20 bytes as 16-bit words in memory order, folded; 0xffff for a header whose checksum is

@@ -3,18 +3,6 @@
 #include "dataplane/stage/ip4.h"
 #include "dataplane/stage/stage.h"
 
-/* Addresses that may not be a source on the wire: 0/8, 127/8, 224/4 and above. */
-static inline bool martian_source(uint32_t a)
-{
-	return a >> 24 == 0 || a >> 24 == 127 || a >= 0xe0000000;
-}
-
-/* Multicast, broadcast, loopback and "this network" are not routed. */
-static inline bool martian_destination(uint32_t a)
-{
-	return a >> 24 == 0 || a >> 24 == 127 || a >= 0xe0000000;
-}
-
 /* Returns PR_DROP_COUNT if the header is sound. Trims what Ethernet padded. */
 static inline enum pr_drop_reason check_header(struct batch *batch, uint64_t i)
 {
@@ -34,7 +22,7 @@ static inline enum pr_drop_reason check_header(struct batch *batch, uint64_t i)
 	sum = likely(header == 20) ? ip4_sum20(ip) : bytes_sum(ip, header);
 	if (unlikely(sum != 0xffff))
 		return PR_DROP_IP_CHECKSUM;
-	if (unlikely(martian_source(load_be32(ip + 12)) || martian_destination(load_be32(ip + 16))))
+	if (unlikely(ip4_is_martian(load_be32(ip + 12)) || ip4_is_martian(load_be32(ip + 16))))
 		return PR_DROP_IP_MARTIAN;
 	if (total < length && likely(batch->body[i]->nb_segs == 1)) {
 		/* A frame of 60 bytes may carry less: what is behind is not ours to pass on. */
