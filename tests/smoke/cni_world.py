@@ -10,6 +10,8 @@ from lib import ProcessError, wait_for
 from lib.podman import image
 from lib.testpmd import eal_arguments, lcore_map
 
+# What testpmd does last to its ports: before, it may still set the tap's MAC address itself.
+READY = 'PROMISC'
 SEARCH = '/usr/sbin:/usr/bin:/sbin:/bin'
 
 
@@ -129,7 +131,7 @@ class PodmanPod:
         def there():
             if not self.container.running:
                 raise ProcessError(f'pod {self.name} ended:\n{self.container.logs()}')
-            return self.container.exec('ip', 'link', 'show', 'dtap0', check=False).returncode == 0
+            return READY in self.container.exec('ip', 'link', 'show', 'dtap0', check=False).stdout
 
         wait_for(f'the tap in pod {self.name}', there, 60, 0.1)
         self.container.exec('sh', '-e', '-c', tap_commands(self.info))
