@@ -140,6 +140,10 @@ struct dp_port_state {
 };
 int dp_port_state(uint16_t index, struct dp_port_state *state);
 
+/* To be called about once a second: client ports whose connection was refused (the guest left
+ * before it was looked at, or its socket was swapped) connect again. */
+void dp_tick(void);
+
 /* ---- routes ---- */
 enum dp_route_type {
 	DP_ROUTE_VIA,

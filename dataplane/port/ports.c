@@ -228,6 +228,11 @@ int dp_port_state(uint16_t index, struct dp_port_state *state)
 	return 0;
 }
 
+void dp_tick(void)
+{
+	vhost_tick();
+}
+
 int dp_port_counters(uint16_t index, struct dp_port_counters *counters)
 {
 	if (index >= PR_PORTS_MAX || !ports[index].used)

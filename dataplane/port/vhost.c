@@ -41,6 +41,9 @@ struct vhost_port {
 	/* The guests thread writes, control reads. */
 	_Atomic bool connected;
 	_Atomic uint64_t refused, connects;
+	/* The guests thread sets, control takes: the library connects no more after a refusal. */
+	_Atomic bool lost;
+	bool refusal_told; /* the guests thread's: since the last guest */
 };
 
 /* Ports by their place in the device table: control stores, the guests thread reads. */
@@ -74,6 +77,20 @@ static bool socket_is_sound(const struct vhost_port *port)
 	       S_ISSOCK(st.st_mode);
 }
 
+static int refuse(struct vhost_port *port)
+{
+	atomic_fetch_add(&port->refused, 1);
+	if (!port->refusal_told)
+		dp_log(LOG_WARNING, "port %s: connection refused: %s", port->name,
+		        atomic_load(&port->connected)
+		                ? "another guest is connected already"
+		                : "its name is no socket any more (a link or a file)");
+	port->refusal_told = true;
+	if (!port->server)
+		atomic_store(&port->lost, true);
+	return -1;
+}
+
 static int new_connection(int vid)
 {
 	char path[sizeof(((struct vhost_port *)0)->path)];
@@ -85,14 +102,8 @@ static int new_connection(int vid)
 
 		if (!port || strcmp(port->path, path))
 			continue;
-		if (atomic_load(&port->connected) || !socket_is_sound(port)) {
-			atomic_fetch_add(&port->refused, 1);
-			dp_log(LOG_WARNING, "port %s: connection refused: %s", port->name,
-			        atomic_load(&port->connected)
-			                ? "another guest is connected already"
-			                : "its name is no socket any more (a link or a file)");
-			return -1;
-		}
+		if (atomic_load(&port->connected) || !socket_is_sound(port))
+			return refuse(port);
 		port->vid = vid;
 		port->rx_queues = port->tx_queues = 0;
 		by_vid[vid] = port;
@@ -110,6 +121,7 @@ static void destroy_connection(int vid)
 	if (!port)
 		return;
 	by_vid[vid] = NULL;
+	port->refusal_told = false;
 	atomic_store(&port->connected, false);
 	dp_log(LOG_INFO, "port %s: guest left", port->name);
 }
@@ -165,11 +177,11 @@ static const struct rte_vhost_device_ops callbacks = {
         .vring_state_changed = vring_state_changed,
 };
 
-static int start_driver(struct vhost_port *port, const struct dp_port_spec *spec)
+static int start_driver(struct vhost_port *port)
 {
 	uint64_t flags = RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS;
 
-	if (!spec->server)
+	if (!port->server)
 		flags |= RTE_VHOST_USER_CLIENT;
 	if (rte_vhost_driver_register(port->path, flags))
 		return -EADDRINUSE;
@@ -246,7 +258,7 @@ int vhost_open(struct device *device, const struct dp_port_spec *spec, struct dp
 	device->multi_segment = true;
 	atomic_store(&device->guest, 0);
 	atomic_store(&ports[device->index], port);
-	rc = start_driver(port, spec);
+	rc = start_driver(port);
 	if (!rc && spec->server) {
 		rc = set_owner(port, spec->socket_gid);
 		if (rc)
@@ -275,6 +287,19 @@ void vhost_close(struct device *device)
 	atomic_store(&device->guest, 0);
 	device->driver = NULL;
 	free_port(port);
+}
+
+void vhost_tick(void)
+{
+	for (unsigned n = 0; n < PR_PORTS_MAX; n++) {
+		struct vhost_port *port = atomic_load(&ports[n]);
+
+		if (!port || !atomic_exchange(&port->lost, false))
+			continue;
+		rte_vhost_driver_unregister(port->path);
+		if (start_driver(port))
+			atomic_store(&port->lost, true);
+	}
 }
 
 void vhost_state(const struct device *device, struct dp_port_state *state)

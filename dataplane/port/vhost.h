@@ -25,6 +25,8 @@ int vhost_open(struct device *device, const struct dp_port_spec *spec, struct dp
 /* Unregisters; waits until the guests thread has let go. No worker polls the device any more.
  * Control thread. */
 void vhost_close(struct device *device);
+/* Lets client ports connect again whose connection was refused. Control thread. */
+void vhost_tick(void);
 void vhost_state(const struct device *device, struct dp_port_state *state);
 
 #endif
