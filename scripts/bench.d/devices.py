@@ -61,6 +61,14 @@ class Device:
         """The sample ends here: a Sample."""
         raise NotImplementedError
 
+    def losses(self):
+        """What the device knows about packets that it did not deliver."""
+        return 'its own counters say nothing'
+
+    def stages(self):
+        """{stage: cycles a packet} where the device tells."""
+        return {}
+
     # ---- start, stop ----
 
     def start(self):
@@ -93,7 +101,7 @@ class Device:
 
     def _gen_port(self, i):
         if i and self.case.egress == 'memif':
-            port = f'net_memif0,socket={self.sockets[1]},socket-abstract=no,id=0,role=server'
+            port = f'net_memif0,socket={self.sockets[1]},socket-abstract=no,id=0,role=client'
         else:
             port = f'net_virtio_user{i},path={self.sockets[i]},server=1,queue_size=1024'
         arguments = ['--port', port, '--mac', self.macs()[i], '--ip', ADDRESSES[self.case.egress][i],
@@ -131,7 +139,10 @@ class Device:
         """Ends the generator; a sentence when packets were lost or harmed, else None."""
         self.resume()
         self.gen.process.send_signal(signal.SIGINT)
-        self.gen.process.wait(30)
+        try:
+            self.gen.process.wait(10)
+        except ProcessError:
+            return f'{self.name}: packets are missing: {self.losses()}'
         try:
             with open(self.json_file, encoding='utf-8') as f:
                 result = json.load(f)
@@ -167,18 +178,22 @@ class Podrail(Device):
             network = {'name': 'n', 'mode': 'routed', 'subnets': ['198.18.1.0/24', '198.18.2.0/24']}
         self.daemon = self.lab.daemon(workers=[self.cpu], idle='poll', networks=[network])
         self.client = self.daemon.client(30)
-        for i in (0, 1):
+        # A memif must be there before the generator looks for it, which it does once port 0 is up.
+        for i in (1, 0):
             self.client.call('port.add', **self._port(i))
         if self.routes:
             for i in (0, 1):
                 self.client.call('route.add', network='n', prefix=PREFIXES[i], port=f'p{i}',
                                  gateway=ADDRESSES[self.case.egress][i])
+            if self.case.egress == 'memif':   # what waits for a neighbour is bounded: none shall wait
+                self.client.call('neighbour.add', network='n', port='p1', mac=MACS[1],
+                                 address=ADDRESSES['memif'][1])
 
     def _port(self, i):
         address = ADDRESSES[self.case.egress][i]
         if i and self.case.egress == 'memif':
             port = {'name': 'p1', 'kind': 'eth', 'network': 'n', 'queues': 1,
-                    'device': f'net_memif0,socket={self.sockets[1]},socket-abstract=no,id=0,role=client'}
+                    'device': f'net_memif0,socket={self.sockets[1]},socket-abstract=no,id=0,role=server'}
             return {**port, 'addresses': [f'{GATEWAY["memif"]}/24']} if self.routes else port
         port = {'name': f'p{i}', 'kind': 'vhost-user', 'network': 'n', 'socket': self.sockets[i],
                 'mac': MACS[i]}
@@ -200,8 +215,10 @@ class Podrail(Device):
         return Sample(busy, c1['in'] - c0['in'], c1['out'] - c0['out'], c1['drops'] - c0['drops'],
                       polls(w1) - polls(w0), seconds, clock)
 
+    def losses(self):
+        return str(self.client.call('stats.get')['drops'])
+
     def stages(self):
-        """{stage: cycles a packet}, sampled by the daemon itself."""
         os.kill(self.pid, signal.SIGCONT)
         try:
             stages = self.client.call('worker.show', index=0)['stages']
@@ -240,7 +257,7 @@ class TestpmdDevice(Device):
         if self.case.egress == 'vhost':
             vdevs += [f'net_vhost1,iface={self.sockets[1]},client=1,queues=1']
         else:
-            vdevs += [f'net_memif0,socket={self.sockets[1]},socket-abstract=no,id=0,role=client']
+            vdevs[:0] = [f'net_memif0,socket={self.sockets[1]},socket-abstract=no,id=0,role=server']
         self.testpmd = Testpmd(
             self.lab, self.name, vdevs, forward=self.forward, memory=128, mbufs=16384, netns=self.lab.ns,
             workers=[self.cpu], main=self.other_cpu, interactive=True)
@@ -275,9 +292,6 @@ class TestpmdDevice(Device):
         text = self._answer(r'\nNumber of available ports: .*\n.*\n.*\n')
         seconds = time.monotonic() - self.since
         return parse_testpmd(text, seconds)
-
-    def stages(self):
-        return {}
 
     def finish(self):
         wrong = super().finish()
