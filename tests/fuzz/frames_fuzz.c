@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The stages against frames that nobody should send: bridged with VLANs, and routed. Each frame lies
- * in a buffer of just its size, so that a sanitizer sees a read behind it; afterwards every packet
- * must be accounted for. The first byte of the input chooses the port. */
+/* The stages against frames that nobody should send: bridged with VLANs, and routed. Each frame
+ * lies in a buffer of just its size, so that a sanitizer sees a read behind it; afterwards every
+ * packet must be accounted for. The first byte of the input chooses the port. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct worker *worker;
 static uint64_t held;
+static char directory[] = "/tmp/podrail-fuzz-XXXXXX";
+static const struct device_ops *real_ops;
 
 static void need(bool condition, const char *what)
 {
@@ -41,7 +43,7 @@ static unsigned no_rx(struct device *device, uint16_t queue, struct rte_mbuf **p
 
 /* Reads every byte that is sent, so that the sanitizer looks too; refuses some. */
 static unsigned checking_tx(
-	struct device *device, unsigned index, struct rte_mbuf **packets, unsigned n)
+        struct device *device, unsigned index, struct rte_mbuf **packets, unsigned n)
 {
 	static unsigned calls;
 	unsigned sum = 0, taken = ++calls % 17 ? n : n / 2;
@@ -72,12 +74,12 @@ static void log_nothing(int priority, const char *message)
 static uint16_t add_network(const char *name, bool routed)
 {
 	struct dp_network_spec spec = {
-		.index = DP_INDEX_ANY,
-		.routed = routed,
-		.mtu = 1500,
-		.gateway_mac = {{0x02, 0x70, 0x72, 0, 0, 1}},
-		.mac_ageing = 300,
-		.proxy_arp = true,
+	        .index = DP_INDEX_ANY,
+	        .routed = routed,
+	        .mtu = 1500,
+	        .gateway_mac = {{0x02, 0x70, 0x72, 0, 0, 1}},
+	        .mac_ageing = 300,
+	        .proxy_arp = true,
 	};
 	struct dp_error error = {0};
 	uint16_t index = 0;
@@ -92,20 +94,20 @@ static uint16_t add_network(const char *name, bool routed)
 	return index;
 }
 
-static void add_port(const char *directory, unsigned n, uint16_t network, bool routed)
+static void add_port(unsigned n, uint16_t network, bool routed)
 {
 	struct dp_port_spec spec = {
-		.index = DP_INDEX_ANY,
-		.kind = DP_PORT_VHOST_USER,
-		.network = network,
-		.mtu = 1500,
-		.mac = {{0x02, 0, 0, 0, 0, (uint8_t)n}},
-		.trust = n % 3 == 2,
-		.isolated = n == 1,
-		.server = true,
-		.socket_gid = -1,
-		.queues = 1,
-		.n_addresses = 1,
+	        .index = DP_INDEX_ANY,
+	        .kind = DP_PORT_VHOST_USER,
+	        .network = network,
+	        .mtu = 1500,
+	        .mac = {{0x02, 0, 0, 0, 0, (uint8_t)n}},
+	        .trust = n % 3 == 2,
+	        .isolated = n == 1,
+	        .server = true,
+	        .socket_gid = -1,
+	        .queues = 1,
+	        .n_addresses = 1,
 	};
 	struct dp_error error = {0};
 	struct pr_mac mac;
@@ -122,13 +124,15 @@ static void add_port(const char *directory, unsigned n, uint16_t network, bool r
 	}
 	need(dp_port_add(&spec, &index, &mac, &error) == 0, error.message);
 	need(index == n, "ports are numbered as they come");
+	real_ops = shared->port[index].device->ops;
 	shared->port[index].device->ops = &checking;
 	atomic_store(&shared->port[index].device->guest, 1);
 }
 
 static void add_routes(uint16_t network)
 {
-	const char *const prefixes[] = {"0.0.0.0/0", "192.0.2.0/25", "192.0.2.128/25", "198.19.0.0/16"};
+	const char *const prefixes[] = {
+	        "0.0.0.0/0", "192.0.2.0/25", "192.0.2.128/25", "198.19.0.0/16"};
 	struct dp_error error = {0};
 	size_t failed;
 
@@ -136,9 +140,9 @@ static void add_routes(uint16_t network)
 		struct dp_route route = {.network = network, .port = DP_INDEX_ANY};
 
 		pr_prefix_parse(prefixes[n], &route.prefix);
-		route.type = n == 1	? DP_ROUTE_BLACKHOLE
-			     : n == 2 ? DP_ROUTE_UNREACHABLE
-				      : DP_ROUTE_VIA;
+		route.type = n == 1   ? DP_ROUTE_BLACKHOLE
+		             : n == 2 ? DP_ROUTE_UNREACHABLE
+		                      : DP_ROUTE_VIA;
 		if (n == 0)
 			pr_ip_parse("198.18.0.6", &route.gateway); /* port 4 */
 		if (n == 3)
@@ -147,19 +151,29 @@ static void add_routes(uint16_t network)
 	}
 }
 
+/* A leak check looks at what is left. */
+static void stop(void)
+{
+	for (unsigned n = 0; n < PORTS; n++)
+		shared->port[n].device->ops = real_ops;
+	rte_ring_free(worker->events);
+	rte_free(worker);
+	dp_stop();
+	rmdir(directory);
+}
+
 static void start(void)
 {
-	char directory[] = "/tmp/podrail-fuzz-XXXXXX", path[64];
 	struct dp_config config = {
-		.n_workers = 1,
-		.idle = DP_IDLE_SLEEP,
-		.no_huge = true,
-		.mbufs = 1024,
-		.max_routes = 1024,
-		.max_fib_nodes = 256,
-		.max_fdb = 1024,
-		.max_neighbours = 256,
-		.log = log_nothing,
+	        .n_workers = 1,
+	        .idle = DP_IDLE_SLEEP,
+	        .no_huge = true,
+	        .mbufs = 1024,
+	        .max_routes = 1024,
+	        .max_fib_nodes = 256,
+	        .max_fdb = 1024,
+	        .max_neighbours = 256,
+	        .log = log_nothing,
 	};
 	struct dp_error error;
 	uint16_t bridged, routed;
@@ -170,24 +184,19 @@ static void start(void)
 	bridged = add_network("bridged", false);
 	routed = add_network("routed", true);
 	for (unsigned n = 0; n < PORTS; n++)
-		add_port(directory, n, n < 3 ? bridged : routed, n >= 3);
+		add_port(n, n < 3 ? bridged : routed, n >= 3);
 	add_routes(routed);
 	worker = rte_zmalloc("fuzz", sizeof(*worker), RTE_CACHE_LINE_SIZE);
 	need(worker != NULL, "no memory");
 	worker->events = rte_ring_create_elem("fuzz-events", sizeof(struct event), 64,
-		SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	        SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	need(worker->events != NULL, "no ring");
-	/* The sockets are of no use to anybody. */
-	for (unsigned n = 0; n < PORTS; n++) {
-		snprintf(path, sizeof(path), "%s/%u", directory, n);
-		unlink(path);
-	}
-	rmdir(directory);
+	atexit(stop);
 }
 
 static void free_buffer(void *address, void *arg)
 {
-	(void)address;
+	free(address);
 	free(arg);
 }
 
@@ -202,7 +211,7 @@ static struct rte_mbuf *make_packet(const uint8_t *frame, size_t size)
 	memset(buffer, 0, HEADROOM);
 	memcpy(buffer + HEADROOM, frame, size);
 	info->free_cb = free_buffer;
-	info->fcb_opaque = buffer;
+	info->fcb_opaque = info;
 	rte_mbuf_ext_refcnt_set(info, 1);
 	rte_pktmbuf_attach_extbuf(m, buffer, 0, (uint16_t)(HEADROOM + size), info);
 	m->data_off = HEADROOM;
@@ -246,7 +255,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	take_events();
 	need(c->held == held, "a punted packet is missing");
 	need(c->in + c->generated + c->replicated == c->out + c->drops + c->consumed + c->held,
-		"packets are not conserved");
+	        "packets are not conserved");
 	need(rte_mempool_in_use_count(shared->mbufs) == 0, "a packet buffer leaked");
 	return 0;
 }
