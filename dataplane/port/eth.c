@@ -84,6 +84,15 @@ static int take_buffers(struct device *device, const char *name, struct dp_error
 	return 0;
 }
 
+/* Drivers say how long a packet may be, or its payload, or both. */
+static uint32_t max_mtu(const struct rte_eth_dev_info *info)
+{
+	if (info->max_mtu == UINT16_MAX && info->max_rx_pktlen > RTE_ETHER_HDR_LEN)
+		return RTE_MIN(info->max_rx_pktlen - RTE_ETHER_HDR_LEN - RTE_ETHER_CRC_LEN,
+		        (uint32_t)UINT16_MAX);
+	return info->max_mtu;
+}
+
 static int configure(struct device *device, const struct dp_port_spec *spec, struct dp_error *error)
 {
 	struct rte_eth_conf conf = {.rxmode = {.mtu = spec->mtu}};
@@ -94,9 +103,9 @@ static int configure(struct device *device, const struct dp_port_spec *spec, str
 	if (rc)
 		return fail(error, rc, "device", "device %.100s tells nothing of itself: %s",
 		        spec->device, strerror(-rc));
-	if (spec->mtu > info.max_mtu)
+	if (spec->mtu > max_mtu(&info))
 		return fail(error, -ENOTSUP, "mtu", "device %.100s carries an MTU of at most %u",
-		        spec->device, info.max_mtu);
+		        spec->device, max_mtu(&info));
 	device->n_queues = (uint16_t)RTE_MIN(wanted, (unsigned)info.max_rx_queues);
 	device->n_tx = (uint16_t)RTE_MIN(shared->n_workers, (unsigned)info.max_tx_queues);
 	rc = take_buffers(device, spec->device, error);
