@@ -64,17 +64,22 @@ class World:
     def pods(self, *specs, queues=1, mtu=1500, memory=96):
         number = len(self.switches)
         ns = self.lab.netns(f'pods{number}')
-        vdevs = []
+        vdevs, jumbo = [], mtu > 1500
         specs = [{'kind': 'vhost-user', 'socket': self.lab.socket_path(s['name']), **s} for s in specs]
         for index, spec in enumerate(specs):
             server = spec.get('mode', 'client') == 'client'
             if not server:
                 self.client.call('port.add', **spec)
             vdevs.append(virtio_user(spec['socket'], index, queues=queues, server=server, mac=spec['mac']))
-            vdevs.append(f'net_tap{index},iface=t{index}')
-        testpmd = Testpmd(self.lab, f'pods{number}', vdevs, memory=memory, mbufs=16384, queues=queues,
-                          netns=ns, wait=False,
-                          arguments=[f'--max-pkt-len={mtu + 22}'] if mtu > 1500 else [])
+            if jumbo:
+                # net_tap carries 1500 bytes at most.
+                ns.veth(f't{index}', ns, f'e{index}', mtu=mtu + 8)
+                vdevs.append(f'net_af_packet{index},iface=e{index},framesz=16384,blocksz=65536,framecnt=256')
+            else:
+                vdevs.append(f'net_tap{index},iface=t{index}')
+        testpmd = Testpmd(self.lab, f'pods{number}', vdevs, memory=2 * memory if jumbo else memory,
+                          mbufs=6144 if jumbo else 16384, queues=queues, netns=ns, wait=False,
+                          arguments=['--mbuf-size=16640'] if jumbo else [])
         for spec in specs:
             # testpmd makes one socket after the other, each when the one before is connected.
             if spec.get('mode', 'client') == 'client':
@@ -82,23 +87,22 @@ class World:
                 self.client.call('port.add', **spec)
         testpmd.process.expect('Press enter to exit', 30)
         for index, spec in enumerate(specs):
-            ns.ip('link', 'set', f't{index}', 'mtu', mtu + 4, 'up')
+            # Frames that are too large must reach the daemon.
+            ns.ip('link', 'set', f't{index}', 'mtu', mtu + 8, 'up')
             self.raw[spec['name']] = RawPort(ns, f't{index}')
             self.ports[spec['name']] = [spec['name']]
             self.daemon.wait_port(spec['name'])
         self.switches.append(testpmd)
         return testpmd
 
-    def wire(self, name, ports, mtu=1500):
+    def wire(self, name, ports):
         """A veth: one end is the device of all these ports, the other is the test's."""
         ns = self.lab.netns(f'wire-{name}')
-        self.lab.ns.veth(f'{name}d', ns, name, mtu=mtu + 4)
+        self.lab.ns.veth(f'{name}d', ns, name, mtu=1504)
         device = f'net_af_packet_{name}'
         for number, spec in enumerate(ports):
             self.client.call('port.add', **{
-                'kind': 'eth',
-                'device': device if number else f'{device},iface={name}d,framesz=16384,blocksz=65536'
-                if mtu > 1500 else f'{device},iface={name}d', **spec})
+                'kind': 'eth', 'device': device if number else f'{device},iface={name}d', **spec})
             self.daemon.wait_port(spec['name'])
         self.raw[name] = RawPort(ns, name)
         self.ports[name] = [spec['name'] for spec in ports]
