@@ -6,6 +6,8 @@
 #include "dataplane/port/vhost.h"
 #include "dataplane/port/vhost_io.h"
 
+#define LIBRARY_BURST 32u
+
 static unsigned vhost_rx(
         struct device *device, uint16_t queue, struct rte_mbuf **packets, unsigned n)
 {
@@ -17,16 +19,21 @@ static unsigned vhost_rx(
 	        shared->mbufs, packets, (uint16_t)n);
 }
 
-/* Sends from the front; returns how many the guest took. */
+/* Sends from the front; returns how many the guest took. The library looks at no more than 32
+ * packets a call, whatever it is given. */
 static unsigned send_queue(struct device *device, uint64_t guest, unsigned queue, bool lock,
         struct rte_mbuf **packets, unsigned n)
 {
-	unsigned sent;
+	unsigned sent = 0, taken, part;
 
 	if (lock)
 		rte_spinlock_lock(&device->tx_lock[queue]);
-	sent = rte_vhost_enqueue_burst(
-	        (int)(guest >> GUEST_VID_SHIFT), (uint16_t)(2 * queue), packets, (uint16_t)n);
+	do {
+		part = RTE_MIN(n - sent, LIBRARY_BURST);
+		taken = rte_vhost_enqueue_burst((int)(guest >> GUEST_VID_SHIFT),
+		        (uint16_t)(2 * queue), packets + sent, (uint16_t)part);
+		sent += taken;
+	} while (taken == part && sent < n);
 	if (lock)
 		rte_spinlock_unlock(&device->tx_lock[queue]);
 	rte_pktmbuf_free_bulk(packets, sent);
