@@ -62,7 +62,7 @@ struct options {
 
 	int cpu, main_cpu; /* -1: last and first of the process's */
 	unsigned memory;   /* MiB; 0: as needed */
-	bool no_huge, yield, verbose, quiet;
+	bool whole_bursts, no_huge, yield, verbose, quiet;
 	char json[4096];
 	struct tolerances tolerate;
 };

@@ -156,6 +156,7 @@ SET_FLAG(set_sink, o->mode, GEN_SINK)
 SET_FLAG(set_one_way, o->one_way, true)
 SET_FLAG(set_no_huge, o->no_huge, true)
 SET_FLAG(set_yield, o->yield, true)
+SET_FLAG(set_whole_bursts, o->whole_bursts, true)
 SET_FLAG(set_verbose, o->verbose, true)
 SET_FLAG(set_quiet, o->quiet, true)
 SET_NUMBER(set_flows, o->flows, uint32_t, 1, OPTIONS_FLOWS_MAX)
@@ -216,6 +217,8 @@ const struct option_row option_rows[] = {
         {"count", "N", set_count, "packets to send"},
         {"warmup", "S", set_warmup, "seconds before that, counted apart (0)"},
         {"burst", "N", set_burst, "packets to send at once, at most 64 (32)"},
+        {"whole-bursts", NULL, set_whole_bursts,
+                "closed loop: wait until the window allows a whole burst"},
         {"expect-ttl", "N", set_ttl, "arriving packets must have this TTL; they start with 64"},
         {NULL, NULL, NULL, "Start and end"},
         {"wait-link", "S", set_wait, "seconds to wait for all links (10)"},

@@ -104,6 +104,9 @@ static uint64_t allowance(const struct worker *w, const struct pair *p)
 		n = smaller(n, o->window - smaller(o->window, pair_open(p)));
 	if (o->in_total)
 		n = smaller(n, o->in_total - smaller(o->in_total, w->plan.total_open));
+	/* Small bursts come back as small bursts, and are sent again as such. */
+	if (o->whole_bursts && n < o->burst)
+		return 0;
 	if (o->count && w->plan.epoch)
 		n = smaller(n, o->count - w->built);
 	return n;
