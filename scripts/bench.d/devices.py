@@ -18,6 +18,7 @@ from lib.process import ProcessError
 from lib.testpmd import Testpmd
 
 WINDOW = 512          # packets under way in each direction: half of the smallest ring
+BURST = 64            # packets that a generator sends at once
 FOR_EVER = 1000       # seconds; a generator is ended by a signal
 MACS = ('02:00:00:00:00:01', '02:00:00:00:00:02')
 GATEWAY = {'vhost': '198.18.1.1', 'memif': '198.18.2.254'}
@@ -90,7 +91,8 @@ class Device:
 
     def _gen_arguments(self):
         arguments = ['--cpu', self.other_cpu, '--main-cpu', self.other_cpu, '--flows', FLOWS,
-                     '--size', FRAME[self.case.size], '--window', WINDOW, '--duration', FOR_EVER,
+                     '--size', FRAME[self.case.size], '--window', WINDOW,
+                     '--burst', BURST, '--whole-bursts', '--duration', FOR_EVER,
                      '--timeout', FOR_EVER * 1000, '--wait-link', 40, '--quiet',
                      '--json', self.json_file]
         if self.case.egress == 'memif':
