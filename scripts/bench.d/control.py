@@ -195,8 +195,8 @@ def route_batches(quick):
                 client.call(method, **members)
             alone = len(params[count:]) / (clock() - start)
         daemon.stop()
-    return result('route.add, stored', f'{batched / 1000:.0f} k a second in batches of 1,000, '
-                  f'{alone / 1000:.1f} k one by one', batched_per_second=batched, single_per_second=alone)
+    return result('route.add, stored', f'{batched:.0f} a second in batches of 1,000, '
+                  f'{alone:.0f} one by one', batched_per_second=batched, single_per_second=alone)
 
 
 def add_ports(client, lab, count):

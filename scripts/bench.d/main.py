@@ -28,16 +28,17 @@ def arguments():
     return parser.parse_args()
 
 
-def prefer_self():
+def prefer_self(nice):
     """To stop a generator in time although it spins on our CPU. Children start at the usual priority."""
-    os.setpriority(os.PRIO_PROCESS, 0, -20)
-    os.register_at_fork(after_in_child=lambda: os.setpriority(os.PRIO_PROCESS, 0, 0))
+    os.setpriority(os.PRIO_PROCESS, 0, nice)
 
 
 def run(options):
     results = {'machine': report.machine(), 'cases': [], 'control': {}}
     failed = False
     chosen = cases.selected(options.only)
+    os.register_at_fork(after_in_child=lambda: os.setpriority(os.PRIO_PROCESS, 0, 0))
+    prefer_self(-20)
     for number, case in enumerate(chosen, 1):
         say(f'{number}/{len(chosen)} {case.name}')
         try:
@@ -45,6 +46,7 @@ def run(options):
         except Exception as e:  # noqa: the other cases can be measured all the same
             failed = True
             say(f'{case.name} could not be measured: {e}')
+    prefer_self(0)   # plugins and daemon shall be equals
     for name in control.names(options.only):
         say(f'control: {name}')
         try:
@@ -70,7 +72,6 @@ def main():
         return 1
     if options.json:  # what can not be written should be known before, not after 15 minutes
         open(options.json, 'a', encoding='utf-8').close()
-    prefer_self()
     results, failed = run(options)
     print(report.text(results, options.markdown))
     if options.json:

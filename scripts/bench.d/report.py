@@ -42,7 +42,7 @@ def verdict(r):
     if r['void']:
         return f'void: {r["void"]}'
     if r['verdict'] is None:
-        return ''
+        return '-'
     return f'{r["verdict"]} (<= {r["bar"]:g})'
 
 
@@ -54,7 +54,7 @@ def row(r):
 
 def control_rows(control):
     """(what, value, verdict) of each; their texts are made where they are measured."""
-    return [(c['what'], c['text'], c.get('verdict') or '') for c in control.values()]
+    return [(c['what'], c['text'], c['verdict'] or '-') for c in control.values()]
 
 
 def _aligned(head, rows):
