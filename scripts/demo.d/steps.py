@@ -119,6 +119,9 @@ def uplink(demo):
         *traffic.generator(world, share=True), '--port', 'net_af_packet0,iface=blue0,framecnt=2048', '--mac', names.MIRROR_MAC,
         '--ip', names.BLUE_MIRROR, '--gw', names.BLUE_UPLINK, '--reflect', '--duration', '1000000'],
         netns=world.third, env={'RUNTIME_DIRECTORY': world.lab.dir})
+    # While its MAC address is asked for, only so many packets are held for it.
+    account.add(traffic.run(gen, *traffic.own_ports(gen), '--peer', '--ip', names.BLUE_MIRROR, '--window', '8',
+                            '--count', '64', share=True), 'uplink')
     traffic.measured(account, gen, 'uplink', '--peer', '--ip', names.BLUE_MIRROR, window=256, share=True)
     remove(gen)
     mirror.stop(30)
