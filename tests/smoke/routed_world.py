@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the tests of routed networks share: pods and uplinks whose frames are the test's own."""
 
+import os
+
 from scapy.config import conf
 from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import ARP, Ether
@@ -40,6 +42,7 @@ class RawPods:
                       f'net_tap{index},iface=tap-{name}']
         self.testpmd = lab.testpmd(label, vdevs=vdevs, netns=self.ns, memory=memory,
                                    arguments=['--no-flush-rx'])
+        give_way(self.testpmd.process.pid)
         for name in pods:
             self.ns.ip('link', 'set', f'tap-{name}', 'mtu', max(1500, pods[name].get('mtu', 1500)),
                        'txqueuelen', 4000, 'up')
@@ -50,6 +53,17 @@ class RawPods:
         for port in self.ports.values():
             port.close()
         return self.testpmd.stop()
+
+
+def give_way(pid):
+    """Its polling threads share a CPU with those who answer us: let these run first."""
+    for thread in os.listdir(f'/proc/{pid}/task'):
+        os.setpriority(os.PRIO_PROCESS, int(thread), 10)
+    try:
+        with open(f'/proc/{pid}/autogroup', 'w', encoding='ascii') as f:
+            f.write('10')
+    except OSError:
+        pass  # a kernel without such groups
 
 
 class Station:
@@ -154,6 +168,8 @@ class Probe:
     def run(self, source, *frames):
         """Returns ([(station, frame)], {reason: how many more})."""
         out = []
+        for station in self.stations.values():
+            station.port.flush()
         before = self.drops()
         for frame in frames:
             source.send(frame)
