@@ -178,7 +178,7 @@ def route_sync(quick):
 
 def route_batches(quick):
     """route.add in batches of 1,000 requests, routes that are stored; then the same one by one."""
-    count, single = (10000, 500) if quick else (50000, 2000)
+    count, single = (3000, 300) if quick else (20000, 1000)
     routes = sorted(set(prefixes(count + single)))[:count + single]
     params = [('route.add', {'network': 'n', 'prefix': p, 'gateway': '198.18.1.2'}) for p in routes]
     with Lab('bench') as lab:

@@ -59,7 +59,7 @@ def run(options):
 
 def bad(results):
     everything = [*results['cases'], *results['control'].values()]
-    return any(r.get('verdict') in ('fail', 'not measured') for r in everything)
+    return any(r.get('verdict') in ('fail', 'not measured', 'undecided') for r in everything)
 
 
 def main():
@@ -67,6 +67,9 @@ def main():
     if options.list:
         print('\n'.join([c.name for c in cases.selected(options.only)] + control.names(options.only)))
         return 0
+    if not cases.selected(options.only) and not control.names(options.only):
+        say(f'error: nothing has {" or ".join(options.only)} in its name: see --list')
+        return 2
     if len(os.sched_getaffinity(0)) < 2:
         say('error: two CPUs are needed, one for the device and one for its generator')
         return 1
