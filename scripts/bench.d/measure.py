@@ -7,6 +7,7 @@ import devices
 from cases import DEVICES, REFERENCE
 from lib import Lab
 
+LEAST_ROUNDS = 3         # in which both devices count; fewer make no ratio
 LEAST_PER_POLL = 16      # below, a figure says more about polling than about packets
 MOST_DROPS = 0.01        # of the packets received; more void the sample
 PEERS = (0.8, 2.5)       # macswap / io: outside, the machine was too busy to say anything
@@ -87,8 +88,8 @@ def insane(rounds, wrong):
     if wrong:
         return '; '.join(wrong)
     peers = ratios(rounds, 'testpmd-macswap')
-    if not peers:
-        return 'no round in which both peers count'
+    if len(peers) < LEAST_ROUNDS:
+        return f'{len(peers)} rounds in which both peers count, {LEAST_ROUNDS} are needed'
     middle = statistics.median(peers)
     if not PEERS[0] <= middle <= PEERS[1]:
         return f'macswap takes {middle:.2f} times the cycles of io: the machine is not quiet'
@@ -124,7 +125,8 @@ def _result(case, name, rounds, stages, reason):
 def _compare(result, case, rounds, reason):
     """ratio to the reference, its quartiles, and the verdict against the bar."""
     values = [] if reason or result['dut'] == REFERENCE else ratios(rounds, result['dut'])
-    low, middle, high = quartiles(values)
+    result['ratio_rounds'] = len(values)
+    low, middle, high = quartiles(values if len(values) >= LEAST_ROUNDS else [])
     result['ratio'], result['ratio_quartiles'] = middle, [low, high]
     result['no_ratio'] = reason
     result['bar'] = case.bar if result['dut'] == 'podrail' else None

@@ -5,7 +5,7 @@ import json
 import os
 import platform
 
-HEAD = ('case', 'device', 'cycles/packet [q1-q3]', '/ io [q1-q3]', 'Mpps', 'pkts/poll', 'drops', 'limit',
+HEAD = ('case', 'device', 'rounds', 'cycles/packet [q1-q3]', '/ io [q1-q3]', 'Mpps', 'pkts/poll', 'drops', 'limit',
         'verdict')
 
 
@@ -47,7 +47,7 @@ def verdict(r):
 
 
 def row(r):
-    return (r['case'], r['dut'], span(r['busy_cycles_per_packet'], r['busy_cycles_quartiles'], '.0f'),
+    return (r['case'], r['dut'], f'{r["valid_rounds"]}/{len(r["rounds"])}', span(r['busy_cycles_per_packet'], r['busy_cycles_quartiles'], '.0f'),
             span(r['ratio'], r['ratio_quartiles'], '.2f'), f'{r["mpps"]:.2f}', f'{r["packets_per_poll"]:.0f}',
             f'{100 * r["egress_drops"]:.2f} %', r['limited_by'], verdict(r))
 
