@@ -3,6 +3,7 @@
 """The demo: see docs/demo.md. Started by scripts/demo."""
 
 import os
+import subprocess
 import sys
 
 TREE = os.path.realpath(os.path.join(os.path.dirname(__file__), '..', '..'))
@@ -73,7 +74,8 @@ def main(chosen):
         for name in chosen:
             STEPS[name](demo)
         world.daemon.stop()
-    except (ProcessError, RpcError, WaitError, OSError, AssertionError) as e:
+    except (ProcessError, RpcError, WaitError, OSError, AssertionError,
+            subprocess.SubprocessError) as e:
         error = e
         if world:
             world.lab.show_logs()

@@ -91,7 +91,7 @@ class World:
         """A pod whose application is started later, by exec()."""
         return self.pod(name, networks, ['sleep', '2147483647'], options)
 
-    def kernel_pod(self, name, *networks, options=()):
+    def kernel_pod(self, name, *networks, options=(), nice=5):
         """
         A pod whose application is the kernel: testpmd joins each vhost-user port to a tap. The
         sockets' directory is named by the container's id, which is its host name. testpmd polls
@@ -105,7 +105,7 @@ class World:
         eal = ' '.join(eal_arguments(64, name, lcore_map(self.cpu, [cpu])))
         pod = self.pod(
             name, networks,
-            ['sh', '-c', f'exec nice -n 5 stdbuf -oL dpdk-testpmd {eal} {vdevs} -- --forward-mode=io --auto-start '
+            ['sh', '-c', f'exec nice -n {nice} stdbuf -oL dpdk-testpmd {eal} {vdevs} -- --forward-mode=io --auto-start '
                          '--total-num-mbufs=8192 --stats-period 3600'], options)
         pod.configure()
         return pod
