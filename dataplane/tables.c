@@ -16,6 +16,7 @@
 
 #define TICK_MS       100 /* timers, when nothing else happens */
 #define GRACE_TICK_MS 1   /* while something waits for a grace period */
+#define SETTLE_US     50
 #define EVENTS_A_TURN 256 /* per worker: no worker's news delay another's for long */
 
 /* What waits for a grace period, in order. Tables thread only. */
@@ -70,6 +71,9 @@ uint64_t tables_now(void)
 
 void tables_wake(void)
 {
+	/* What was posted must be seen before asleep is looked at: a ring's own store is only a
+	 * release, which a later load may overtake. */
+	atomic_thread_fence(memory_order_seq_cst);
 	if (atomic_load_explicit(&tables.asleep, memory_order_seq_cst) &&
 	        atomic_exchange(&tables.asleep, false))
 		eventfd_write(tables.wake, 1);
@@ -165,6 +169,18 @@ void tables_grace(void)
 	rte_rcu_qsbr_synchronize(shared->qsbr, RTE_QSBR_THRID_INVALID);
 }
 
+void tables_settle(void)
+{
+	uint32_t behind[PR_WORKERS_MAX];
+
+	for (unsigned w = 0; w < shared->n_workers; w++)
+		behind[w] = workers[w]->inject->prod.tail;
+	for (unsigned w = 0; w < shared->n_workers; w++)
+		while ((int32_t)(workers[w]->inject->cons.tail - behind[w]) < 0)
+			usleep(SETTLE_US);
+	tables_grace();
+}
+
 /* ---- packets of our own ---- */
 
 void tables_drop(struct rte_mbuf *m, enum pr_drop_reason reason)
@@ -217,11 +233,13 @@ static bool take_events(void)
 		struct event events[32];
 		unsigned taken = 0, n;
 
-		if (!workers[w])
+		const struct worker *worker = worker_at(w);
+
+		if (!worker)
 			continue;
 		do {
 			n = rte_ring_sc_dequeue_burst_elem(
-			        workers[w]->events, events, sizeof(events[0]), 32, NULL);
+			        worker->events, events, sizeof(events[0]), 32, NULL);
 			for (unsigned k = 0; k < n; k++)
 				handle_event(&events[k]);
 			taken += n;
@@ -231,10 +249,17 @@ static bool take_events(void)
 	return more;
 }
 
+/* What is there now and no more: whoever posts faster than this thread reads does not hold it. */
 void tables_drain_events(void)
 {
-	while (take_events())
-		;
+	for (unsigned w = 0; w < shared->n_workers; w++) {
+		unsigned left = rte_ring_count(workers[w]->events);
+		struct event event;
+
+		for (; left && !rte_ring_sc_dequeue_elem(workers[w]->events, &event, sizeof(event));
+		        left--)
+			handle_event(&event);
+	}
 }
 
 static void sleep_until_needed(void)
@@ -246,7 +271,7 @@ static void sleep_until_needed(void)
 	atomic_store_explicit(&tables.asleep, true, memory_order_seq_cst);
 	/* Whoever posted before it could see asleep is seen here. */
 	for (unsigned w = 0; w < shared->n_workers; w++)
-		pending |= workers[w] && !rte_ring_empty(workers[w]->events);
+		pending |= worker_at(w) && !rte_ring_empty(worker_at(w)->events);
 	if (!pending && !atomic_load(&tables.posted) && !atomic_load(&tables.stop))
 		poll(&wait, 1, tables.oldest ? GRACE_TICK_MS : TICK_MS);
 	atomic_store(&tables.asleep, false);

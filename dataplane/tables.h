@@ -32,6 +32,10 @@ void tables_reclaim_wait(void);
 /* Waits for a grace period. Control and guests threads, never tables or a worker. */
 void tables_grace(void);
 
+/* The same once the workers have also taken what had been injected before: packets in those rings
+ * still name ports and segments. Control thread. */
+void tables_settle(void);
+
 /* Handles all events that workers have posted so far. Tables thread. */
 void tables_drain_events(void);
 

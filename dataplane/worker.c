@@ -60,6 +60,13 @@ static int make_rings(struct worker *worker)
 	return worker->events && worker->inject ? 0 : -ENOMEM;
 }
 
+static void free_worker(struct worker *worker)
+{
+	rte_ring_free(worker->events);
+	rte_ring_free(worker->inject);
+	rte_free(worker);
+}
+
 int worker_start(unsigned index, int cpu, bool idle_sleep)
 {
 	struct worker *worker = rte_zmalloc("worker", sizeof(*worker), RTE_CACHE_LINE_SIZE);
@@ -73,13 +80,14 @@ int worker_start(unsigned index, int cpu, bool idle_sleep)
 	worker->qsbr_id = index;
 	atomic_store(&worker->polls, tables_empty_polls());
 	rc = make_rings(worker);
-	workers[index] = worker;
 	if (!rc)
 		rc = -pthread_create(&worker->thread, NULL, worker_main, worker);
 	if (rc) {
-		worker_free(index);
+		free_worker(worker);
 		return rc;
 	}
+	/* The tables thread looks at its rings from now on. */
+	__atomic_store_n(&workers[index], worker, __ATOMIC_RELEASE);
 	while (atomic_load(&worker->state) == WORKER_STARTS)
 		usleep(100);
 	return atomic_load(&worker->state) == WORKER_RUNS ? 0 : -EINVAL;
@@ -101,7 +109,5 @@ void worker_free(unsigned index)
 	if (!worker)
 		return;
 	workers[index] = NULL;
-	rte_ring_free(worker->events);
-	rte_ring_free(worker->inject);
-	rte_free(worker);
+	free_worker(worker);
 }

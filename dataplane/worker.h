@@ -119,7 +119,14 @@ struct worker {
 	struct counters counters;
 } __rte_cache_aligned;
 
+/* Written by control when a worker starts (release) and after everything stopped. */
 extern struct worker *workers[PR_WORKERS_MAX];
+
+/* A worker as the tables thread sees it while workers still start; NULL: not yet. */
+static inline struct worker *worker_at(unsigned index)
+{
+	return __atomic_load_n(&workers[index], __ATOMIC_ACQUIRE);
+}
 
 /* Starts worker number index on a CPU. Control thread. */
 int worker_start(unsigned index, int cpu, bool idle_sleep);

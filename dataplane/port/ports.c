@@ -202,7 +202,7 @@ int dp_port_del(uint16_t index, struct dp_error *error)
 	device = shared->port[index].device;
 	request.first = device->ports == 1;
 	tables_call(unpublish, &request);
-	tables_grace();
+	tables_settle();
 	close_device(device);
 	tables_call(drain, NULL);
 	free(ports[index].links);
