@@ -179,7 +179,9 @@ static const struct rte_vhost_device_ops callbacks = {
 
 static int start_driver(struct vhost_port *port)
 {
-	uint64_t flags = RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS;
+	/* One buffer a packet: a guest whose descriptors say that one is gigabytes long would have
+	 * the library fill a chain of all buffers with it. */
+	uint64_t flags = RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS | RTE_VHOST_USER_LINEARBUF_SUPPORT;
 
 	if (!port->server)
 		flags |= RTE_VHOST_USER_CLIENT;
@@ -194,15 +196,26 @@ static int start_driver(struct vhost_port *port)
 	return 0;
 }
 
-/* A server's socket belongs to the daemon and the pod's group. */
+/* A server's socket belongs to the daemon and the pod's group. The pod may have put something else
+ * in its place: what is changed is what was looked at, and no link is followed. */
 static int set_owner(const struct vhost_port *port, int32_t gid)
 {
-	if (fchmodat(port->directory, port->path_name, 0660, 0))
+	int fd = openat(port->directory, port->path_name, O_PATH | O_NOFOLLOW | O_CLOEXEC), rc = 0;
+	char path[32];
+	struct stat st;
+
+	if (fd < 0)
 		return -errno;
-	if (gid >= 0 && fchownat(port->directory, port->path_name, (uid_t)-1, (gid_t)gid,
-	                        AT_SYMLINK_NOFOLLOW))
-		return -errno;
-	return 0;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (fstat(fd, &st))
+		rc = -errno;
+	else if (!S_ISSOCK(st.st_mode))
+		rc = -ENOTSOCK;
+	else if (chmod(path, 0660) ||
+	         (gid >= 0 && fchownat(fd, "", (uid_t)-1, (gid_t)gid, AT_EMPTY_PATH)))
+		rc = -errno;
+	close(fd);
+	return rc;
 }
 
 static void free_port(struct vhost_port *port)
