@@ -26,7 +26,8 @@ static void learn(struct worker *worker, const struct batch *batch, uint64_t i, 
 	        worker->learned[place].second == worker->seconds + 1)
 		return;
 	memcpy(&event.mac, batch->head[i] + 6, 6);
-	if (!worker_post(worker, &event)) {
+	/* Whoever makes up addresses takes half of the ring: packets that wait need the rest. */
+	if (rte_ring_free_count(worker->events) < EVENT_RING / 2 || !worker_post(worker, &event)) {
 		counter_add(&worker->counters.learn_lost, 1);
 		return;
 	}

@@ -135,7 +135,9 @@ void fdb_lookup_bulk(
 /* Says that the entry in this slot was heard of now (seconds): stores at most once a second. */
 static inline void fdb_touch(const struct fdb *fdb, uint32_t slot, uint32_t now)
 {
-	if (__atomic_load_n(&fdb->seen[slot], __ATOMIC_RELAXED) != now)
+	/* Workers' clocks differ by less than a second: the later one wins, or two of them would
+	 * store in turn at every packet. */
+	if ((int32_t)(now - __atomic_load_n(&fdb->seen[slot], __ATOMIC_RELAXED)) > 0)
 		__atomic_store_n(&fdb->seen[slot], now, __ATOMIC_RELAXED);
 }
 
