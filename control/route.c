@@ -6,13 +6,7 @@
 
 bool route_exact(uint16_t network, const struct pr_prefix *prefix, struct dp_route *route)
 {
-	struct pr_prefix after = *prefix;
-	bool first = !prefix->len; /* host bits are clear: 0.0.0.0/0 comes before all others */
-
-	if (!first)
-		after.len--;
-	return dp_route_list(network, -1, first ? NULL : &after, route, 1) &&
-	       !prefix_compare(&route->prefix, prefix);
+	return dp_route_find(network, prefix, route) == 0;
 }
 
 static cJSON *key_params(const char *network, const struct pr_prefix *prefix, const char *owner)

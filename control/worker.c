@@ -27,7 +27,8 @@ static cJSON *worker_json(unsigned index, const struct dp_worker_info *info)
 	json_add_u64(object, "idleCycles", info->idle_cycles);
 	json_add_u64(object, "packets", info->packets);
 	json_add_u64(object, "batches", info->batches);
-	cJSON_AddNumberToObject(object, "packetsPerPoll", ratio(info->packets, info->batches));
+	json_add_u64(object, "polls", info->polls);
+	cJSON_AddNumberToObject(object, "packetsPerPoll", ratio(info->packets, info->polls));
 	cJSON_AddNumberToObject(object, "cyclesPerPacket", ratio(info->busy_cycles, info->packets));
 	cJSON_AddBoolToObject(object, "sleeping", info->sleeping);
 	return object;

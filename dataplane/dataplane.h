@@ -180,6 +180,8 @@ void dp_route_sync_abort(uint16_t network, uint8_t owner);
  * length; returns how many. owner -1: all. */
 size_t dp_route_list(uint16_t network, int owner, const struct pr_prefix *after,
         struct dp_route *routes, size_t n);
+/* The route of exactly this prefix. -ENOENT: there is none. */
+int dp_route_find(uint16_t network, const struct pr_prefix *prefix, struct dp_route *route);
 /* How many prefixes the network has. */
 size_t dp_route_count(uint16_t network);
 

@@ -28,10 +28,10 @@ static uint16_t port_of_gateway(uint16_t network, uint32_t gateway)
 	if (fib4_match(network_fib(network), gateway, &route))
 		return NO_PORT;
 	hop = hop_at(route.nexthop);
-	if (hop->dead || (hop->kind != HOP_VIA && hop->kind != HOP_GLEAN))
+	if (hop->dead || (!hop_is_via(hop) && hop->kind != HOP_GLEAN))
 		return NO_PORT;
 	/* A gateway behind another gateway would need recursion that nobody asked for. */
-	if (hop->kind == HOP_VIA && hop->gateway != gateway)
+	if (hop_is_via(hop) && hop->gateway != gateway)
 		return NO_PORT;
 	return hop->port;
 }
@@ -41,13 +41,18 @@ static int hop_of(const struct dp_route *route, uint32_t *hop, struct dp_error *
 {
 	uint32_t gateway = route->gateway.family ? pr_ip4_host(&route->gateway) : 0;
 	uint16_t port = route->port;
+	enum hop_kind kind = HOP_VIA;
 
 	if (route->type == DP_ROUTE_BLACKHOLE)
 		*hop = hop_take(HOP_BLACKHOLE, route->network, NO_PORT, 0);
 	else if (route->type == DP_ROUTE_UNREACHABLE)
 		*hop = hop_take(HOP_UNREACHABLE, route->network, NO_PORT, 0);
 	else {
-		if (gateway && port == DP_INDEX_ANY)
+		/* A single host is its own neighbour: no prefix to look for others in. */
+		if (!gateway && route->prefix.len == 32) {
+			gateway = pr_ip4_host(&route->prefix.addr);
+			kind = HOP_HOST;
+		} else if (gateway && port == DP_INDEX_ANY)
 			port = port_of_gateway(route->network, gateway);
 		if (port == NO_PORT)
 			return fail(error, PR_ERR_PARAMS, -EHOSTUNREACH, "gateway",
@@ -57,7 +62,7 @@ static int hop_of(const struct dp_route *route, uint32_t *hop, struct dp_error *
 		        port_at(port)->spec.network != route->network)
 			return fail(error, PR_ERR_NOT_FOUND, -ENOENT, "port",
 			        "no such port in this network");
-		*hop = hop_take(gateway ? HOP_VIA : HOP_GLEAN, route->network, port, gateway);
+		*hop = hop_take(gateway ? kind : HOP_GLEAN, route->network, port, gateway);
 	}
 	if (!*hop)
 		return fail(error, PR_ERR_FULL, -ENOSPC, "", "the next-hop table is full (65535)");
@@ -130,6 +135,14 @@ static void undo_one(const struct dp_route *route, const struct undo *undo)
 		route_unset(route->network, address, route->prefix.len, route->owner);
 }
 
+/* A request's routes come in runs of one network, mostly a single one. */
+static void tell_neighbours(const struct route_request *request)
+{
+	for (size_t n = 0; n < request->n; n++)
+		if (!n || request->routes[n].network != request->routes[n - 1].network)
+			neighbours_routes_changed(request->routes[n].network);
+}
+
 static int add(void *arg)
 {
 	struct route_request *request = arg;
@@ -139,6 +152,7 @@ static int add(void *arg)
 	for (n = 0; n < request->n && !rc; n++)
 		rc = add_one(&request->routes[n], &request->undo[n], request->error);
 	if (!rc) {
+		tell_neighbours(request);
 		for (n = 0; n < request->n; n++)
 			if (request->undo[n].existed)
 				hop_release(request->undo[n].old.nexthop);
@@ -176,6 +190,7 @@ static int del(void *arg)
 		            route->owner) == 0)
 			request->removed++;
 	}
+	tell_neighbours(request);
 	return 0;
 }
 
@@ -235,7 +250,10 @@ static int begin(void *arg)
 
 static int commit(void *arg)
 {
+	const struct route_request *request = arg;
+
 	each_of_owner(arg, sweep_one);
+	neighbours_routes_changed(request->network);
 	return 0;
 }
 
@@ -340,6 +358,26 @@ size_t dp_route_list(uint16_t network, int owner, const struct pr_prefix *after,
 	return request.removed;
 }
 
+static int find(void *arg)
+{
+	struct route_request *request = arg;
+	struct fib4 *fib = network_fib(request->network);
+	struct fib4_route route;
+
+	if (!fib || request->after->addr.family != AF_INET ||
+	        fib4_get(fib, pr_ip4_host(&request->after->addr), request->after->len, &route) ||
+	        route.owner == ROUTE_OWNER_NEIGHBOUR)
+		return -ENOENT;
+	describe(request->network, &route, request->list);
+	return 0;
+}
+
+int dp_route_find(uint16_t network, const struct pr_prefix *prefix, struct dp_route *route)
+{
+	return tables_call(
+	        find, &(struct route_request){.network = network, .after = prefix, .list = route});
+}
+
 static int count(void *arg)
 {
 	struct route_request *request = arg;
@@ -372,9 +410,9 @@ static int look_up(void *arg)
 	describe(request->network, &route, &answer->route);
 	hop = hop_at(route.nexthop);
 	answer->port = hop->port;
-	if (hop->kind != HOP_VIA && hop->kind != HOP_GLEAN)
+	if (!hop_is_via(hop) && hop->kind != HOP_GLEAN)
 		return 0;
-	target = hop->kind == HOP_VIA ? hop->gateway : address;
+	target = hop_is_via(hop) ? hop->gateway : address;
 	answer->gateway = pr_ip4_from_host(target);
 	answer->resolved =
 	        neighbour_mac(request->network, hop->port, target, &answer->mac) == NEIGHBOUR_KNOWN;

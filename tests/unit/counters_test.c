@@ -131,6 +131,7 @@ static void workers(void **state)
 	        .idle_cycles = 500,
 	        .packets = 10,
 	        .batches = 4,
+	        .polls = 5,
 	        .n_queues = 1};
 
 	(void)state;
@@ -140,7 +141,7 @@ static void workers(void **state)
 	fake_dp.worker = &info;
 	call_answers("{'workers':[{'index':0,'cpu':3,'queues':[{'port':'b','queue':2}],"
 	             "'busyCycles':1500,'idleCycles':500,'packets':10,'batches':4,"
-	             "'packetsPerPoll':2.5,'cyclesPerPacket':150,'sleeping':false}]}",
+	             "'polls':5,'packetsPerPoll':2,'cyclesPerPacket':150,'sleeping':false}]}",
 	        "worker.list", "{}");
 	call_refused(PR_ERR_NOT_FOUND, "index", "no worker 1", "worker.show", "{'index':1}");
 	call_ok("worker.show", "{'index':0}");

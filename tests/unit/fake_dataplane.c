@@ -342,6 +342,17 @@ size_t dp_route_list(uint16_t network, int owner, const struct pr_prefix *after,
 	return count;
 }
 
+int dp_route_find(uint16_t network, const struct pr_prefix *prefix, struct dp_route *route)
+{
+	struct dp_route key = {.network = network, .prefix = *prefix};
+	size_t at = route_place(&key);
+
+	if (at == dp.routes || route_compare(&dp.route[at], &key))
+		return -ENOENT;
+	*route = dp.route[at];
+	return 0;
+}
+
 size_t dp_route_count(uint16_t network)
 {
 	size_t count = 0;
