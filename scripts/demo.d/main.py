@@ -84,7 +84,7 @@ def main(chosen):
     account = demo.account if demo else Account()
     if error:
         account.failures.append(f'{type(error).__name__}: {error}')
-    screen.heading('Result', f'After {screen.elapsed():.0f} s; nothing is left on the machine.')
+    screen.heading('Result', 'What the generator received in each mode:')
     for mode, n in account.modes.items():
         screen.show(mode, f'{screen.count(n)} received')
     judge(account, chosen)

@@ -122,7 +122,7 @@ def uplink(demo):
     # While its MAC address is asked for, only so many packets are held for it.
     account.add(traffic.run(gen, *traffic.own_ports(gen), '--peer', '--ip', names.BLUE_MIRROR, '--window', '8',
                             '--count', '64', share=True), 'uplink')
-    traffic.measured(account, gen, 'uplink', '--peer', '--ip', names.BLUE_MIRROR, window=256, share=True)
+    traffic.measured(account, gen, 'uplink', '--peer', '--ip', names.BLUE_MIRROR, window=450, share=True)
     remove(gen)
     mirror.stop(30)
     settle(demo)
