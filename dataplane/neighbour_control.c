@@ -26,6 +26,9 @@ static const struct neighbour *leaving;
 #define COOKIE_SEARCH 2u
 #define COOKIE_SHIFT  16
 
+/* Entries with COOKIE_ROUTE. */
+static uint32_t host_routes;
+
 /* So many unanswered questions may one port's packets cause: a pod that scans does not fill the
  * table for the others. */
 #define SEARCHES_A_PORT 512
@@ -111,14 +114,68 @@ static void changed(void *ctx, struct neighbour *entry)
 	hops_neighbour_changed(entry->network, pr_ip4_host(&entry->ip));
 }
 
-static void removed(void *ctx, struct neighbour *entry)
+/* ---- routes of hosts in connected prefixes ---- */
+
+/* 0: the host has a route of its own now; -EEXIST: somebody else's leads to it; -ENOSPC. */
+static int give_route(struct neighbour *entry, uint16_t port)
 {
 	uint32_t address = pr_ip4_host(&entry->ip);
+	struct fib4_route route;
+	int rc;
 
+	if (fib4_get(network_fib(entry->network), address, 32, &route) == 0)
+		return route.owner == ROUTE_OWNER_NEIGHBOUR ? 0 : -EEXIST;
+	rc = route_set(entry->network, address, 32,
+	        hop_take(HOP_VIA, entry->network, port, address), ROUTE_OWNER_NEIGHBOUR);
+	if (!rc && !(entry->cookie & COOKIE_ROUTE)) {
+		entry->cookie |= COOKIE_ROUTE;
+		host_routes++;
+	}
+	return rc;
+}
+
+static void take_route(struct neighbour *entry)
+{
+	if (!(entry->cookie & COOKIE_ROUTE))
+		return;
+	entry->cookie &= ~COOKIE_ROUTE;
+	host_routes--;
+	route_unset(entry->network, pr_ip4_host(&entry->ip), 32, ROUTE_OWNER_NEIGHBOUR);
+}
+
+/* Whether the longest route to the host, but for its own, is a connected prefix of its port. */
+static bool is_connected(const struct neighbour *entry)
+{
+	const struct fib4 *fib = network_fib(entry->network);
+	uint32_t address = pr_ip4_host(&entry->ip);
+	struct fib4_route route;
+
+	for (unsigned len = 31; len; len--) {
+		if (fib4_get(fib, address & ~0u << (32 - len), (uint8_t)len, &route))
+			continue;
+		return hop_at(route.nexthop)->kind == HOP_GLEAN &&
+		       hop_at(route.nexthop)->port == entry->port;
+	}
+	return fib4_get(fib, 0, 0, &route) == 0 && hop_at(route.nexthop)->kind == HOP_GLEAN &&
+	       hop_at(route.nexthop)->port == entry->port;
+}
+
+void neighbours_routes_changed(uint16_t network)
+{
+	struct neighbour *entry;
+	uint32_t cursor = 0;
+
+	while (host_routes && (entry = neighbour_next(table, &cursor)))
+		if (entry->network == network && entry->cookie & COOKIE_ROUTE &&
+		        !is_connected(entry))
+			take_route(entry);
+}
+
+static void removed(void *ctx, struct neighbour *entry)
+{
 	leaving = entry;
 	search_ends(entry);
-	if (entry->cookie & COOKIE_ROUTE)
-		route_unset(entry->network, address, 32, ROUTE_OWNER_NEIGHBOUR);
+	take_route(entry);
 	changed(ctx, entry);
 	leaving = NULL;
 }
@@ -140,7 +197,6 @@ static void drop_held(
         void *ctx, const struct neighbour *entry, void *packet, enum neighbour_drop reason)
 {
 	(void)ctx;
-	(void)entry;
 	if (reason == NEIGHBOUR_DROP_FULL) {
 		tables_drop(packet, PR_DROP_NEIGHBOUR_QUEUE);
 		return;
@@ -149,6 +205,8 @@ static void drop_held(
 		tables_drop(packet, PR_DROP_NEIGHBOUR_FAILED);
 		return;
 	}
+	/* Workers shall tell the next ones themselves. */
+	hops_neighbour_changed(entry->network, pr_ip4_host(&entry->ip));
 	/* The sender learns of it (RFC 1812 5.2.7.1). */
 	mbuf_note(packet)->stage = PR_STAGE_ICMP_ERROR;
 	mbuf_note(packet)->reason = PR_DROP_NEIGHBOUR_FAILED;
@@ -173,9 +231,11 @@ void neighbour_punt(const struct event *event)
 	uint16_t network = shared->segment[event->segment].network;
 	struct pr_ip ip = pr_ip4_from_host(event->address);
 	struct neighbour *entry = neighbour_find(table, network, &ip);
+	int rc;
 
-	if ((hop->kind != HOP_VIA && hop->kind != HOP_GLEAN) || hop->dead ||
-	        hop->network != network || !port_at(event->port)->used) {
+	/* The index may have become another next hop since the worker looked. */
+	if ((hop->kind != HOP_GLEAN && (!hop_is_via(hop) || hop->gateway != event->address)) ||
+	        hop->dead || hop->network != network || !port_at(event->port)->used) {
 		tables_drop(event->packet, PR_DROP_NO_ROUTE);
 		return;
 	}
@@ -192,11 +252,16 @@ void neighbour_punt(const struct event *event)
 		tables_drop(event->packet, PR_DROP_NEIGHBOUR_FAILED);
 		return;
 	}
-	if (hop->kind == HOP_GLEAN && !(entry->cookie & COOKIE_ROUTE) &&
-	        route_set(network, event->address, 32,
-	                hop_take(HOP_VIA, network, hop->port, event->address),
-	                ROUTE_OWNER_NEIGHBOUR) == 0)
-		entry->cookie |= COOKIE_ROUTE;
+	rc = hop->kind == HOP_GLEAN ? give_route(entry, hop->port) : 0;
+	if (rc == -EEXIST) {
+		tables_inject(mbuf_note(event->packet)->worker, event->packet);
+		return;
+	}
+	if (rc && neighbour_usable(entry)) {
+		/* Without a route it would come back here for ever. */
+		tables_drop(event->packet, PR_DROP_NEIGHBOUR_QUEUE);
+		return;
+	}
 	neighbour_hold(table, entry, event->packet, event->port);
 }
 
@@ -229,7 +294,12 @@ static const struct table_memory memory = {.alloc = memory_alloc, .release = rte
 
 int neighbours_init(unsigned max)
 {
-	struct neighbour_config config = {.max = max, .max_ports = PR_PORTS_MAX};
+	struct neighbour_config config = {
+	        .max = max,
+	        .max_ports = PR_PORTS_MAX,
+	        /* What waits must not starve what moves of packet buffers. */
+	        .held_max = RTE_MIN(4096u, shared->mbufs->size / 8),
+	};
 
 	if (getrandom(&config.seed, sizeof(config.seed), 0) != sizeof(config.seed))
 		return -EIO;

@@ -27,6 +27,9 @@ int neighbour_set_static(
 int neighbour_remove(uint16_t network, uint32_t address);
 /* The port is going: its neighbours, their routes and held packets go. */
 void neighbours_port_gone(uint16_t port);
+/* Routes were added or removed: hosts of connected prefixes that something more specific now leads
+ * to, or nothing any more, lose the routes of their own that looking for them made. */
+void neighbours_routes_changed(uint16_t network);
 void neighbours_network_gone(uint16_t network);
 uint32_t neighbours_count(void);
 uint32_t neighbours_max(void);

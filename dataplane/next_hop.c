@@ -136,6 +136,7 @@ static void republish(uint32_t index)
 	}
 	switch (hop->kind) {
 	case HOP_VIA:
+	case HOP_HOST:
 		fill_via(&content, hop);
 		break;
 	case HOP_GLEAN:
@@ -221,7 +222,7 @@ void hops_neighbour_changed(uint16_t network, uint32_t address)
 	for (uint32_t index = *bucket_of(network, address); index; index = hops.hop[index].chain) {
 		const struct hop *hop = &hops.hop[index];
 
-		if (hop->kind == HOP_VIA && hop->network == network && hop->gateway == address)
+		if (hop_is_via(hop) && hop->network == network && hop->gateway == address)
 			republish(index);
 	}
 }
@@ -233,7 +234,7 @@ bool hops_used(uint16_t network, uint32_t address)
 	for (uint32_t index = *bucket_of(network, address); index; index = hops.hop[index].chain) {
 		const struct hop *hop = &hops.hop[index];
 
-		if (hop->kind == HOP_VIA && hop->network == network && hop->gateway == address)
+		if (hop_is_via(hop) && hop->network == network && hop->gateway == address)
 			used |= atomic_exchange_explicit(
 			        &shared->next_hop_used[index], 0, memory_order_relaxed);
 	}

@@ -10,6 +10,7 @@
 enum hop_kind {
 	HOP_NONE,
 	HOP_VIA,   /* a neighbour's address on a port */
+	HOP_HOST,  /* the same for a route to a single host that named only the port */
 	HOP_GLEAN, /* a connected prefix: the destination itself is looked for on a port */
 	HOP_LOCAL,
 	HOP_BLACKHOLE,
@@ -24,6 +25,12 @@ struct hop {
 	uint32_t references;
 	uint32_t chain; /* next index in the hash chain, or in the free list */
 };
+
+/* Whether gateway is a neighbour that it waits for. */
+static inline bool hop_is_via(const struct hop *hop)
+{
+	return hop->kind == HOP_VIA || hop->kind == HOP_HOST;
+}
 
 /* Takes all memory. Control thread, before the tables thread runs. */
 int hops_init(void);

@@ -226,6 +226,36 @@ def removed(w):
     assert w.texts(w.u, 2, PEER) == [0, 1]
 
 
+def shadowed(w):
+    """A host's own route, made because somebody looked for it, never hides what an operator says, nor outlives it."""
+    def to_uplink(address, mac, text):
+        w.burst(address, 2, text)
+        assert w.texts(w.u, 2, mac, text) == [0, 1], f'{address} by {mac}: {text}'
+
+    def learn(address):
+        w.burst(address, 1, 'l')
+        w.u.reply(w.u.port.recv(lambda f: is_arp(f, 1) and ARP(f[14:]).pdst == address, 10))
+        assert w.texts(w.u, 1, PEER, 'l') == [0]
+
+    learn('198.18.9.80')
+    for n, prefix in enumerate(('198.18.9.80/32', '198.18.9.80/30')):
+        w.daemon.call('route.add', network='n', prefix=prefix, gateway='198.18.9.50')
+        to_uplink('198.18.9.80', OTHER, 'ab'[n])
+        w.daemon.call('route.del', network='n', prefix=prefix)
+        flush(w)
+        w.burst('198.18.9.80', 1, 'd')
+        assert w.texts(w.u, 1, PEER, 'd') == [0], f'after {prefix} went'
+    # A route to one host that names only the port is still there when the neighbour is not.
+    host = {'network': 'n', 'prefix': '198.19.3.9/32', 'port': 'u'}
+    for created in (True, False):
+        assert w.daemon.call('route.add', **host)['created'] == created
+    learn('198.19.3.9')
+    assert w.daemon.call('neighbour.del', network='n', address='198.19.3.9')['removed']
+    learn('198.19.3.9')
+    assert w.daemon.call('route.add', **host)['created'] is False
+    assert w.daemon.call('route.del', network='n', prefix=host['prefix'])['removed']
+
+
 class Ageing:
     """Two neighbours in a world of their own, resolved at the start: it takes 30 s until they are stale."""
 
@@ -273,7 +303,7 @@ def main():
         for workers in settings.workers:
             with Lab('neighbours') as lab:
                 w = World(lab, workers)
-                for part in (asked, silent, bounded, static, moved, behind_pod, removed):
+                for part in (asked, silent, bounded, static, moved, shadowed, behind_pod, removed):
                     flush(w)
                     with t.case(f'{part.__name__}, {workers} workers'):
                         part(w)
