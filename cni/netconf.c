@@ -200,7 +200,7 @@ static void set_defaults(struct cni_netconf *conf)
 	conf->kubelet_dir = "/var/lib/kubelet";
 	conf->flood_rate = -1;
 	conf->socket_gid = -1;
-	conf->pod_args = true;
+	conf->pod_args = false;
 	conf->ipam_timeout = 30000;
 }
 

@@ -242,7 +242,7 @@ def configuration_is_checked(lab):
     lab.cni("ADD", lab.conf(runtimeConfig={"bandwidth": {"ingressRate": 1, "ingressBurst": 1}})).fails(2, "bandwidth", "ingressRate")
     lab.cni("ADD", lab.conf(ipam=None)).fails(7, "ipam")
     lab.cni("ADD", lab.conf(socketVolume="v")).fails(4, "K8S_POD_UID")
-    lab.cni("ADD", lab.conf(podArgs=False, args={"cni": {"trust": True}})).fails(2, "trust")
+    lab.cni("ADD", lab.conf(args={"cni": {"trust": True}})).fails(2, "trust")
     lab.nothing_left()
     answer = lab.cni("ADD", lab.conf(somethingNew={"a": 1}, ipMasq=False, runtimeConfig={"portMappings": [], "bandwidth": {},
                                      "somethingElse": 1})).ok()
@@ -280,7 +280,7 @@ def add_answers_in_every_version(lab):
 def add_tells_the_daemon_everything(lab):
     conf = lab.conf(network="bridged", vlan=7, trunk=[1, "10-20"], isolated=True, queues=2, mtu=9000, floodRate=5,
                     mode="server", socketGroup=4242, allowedPrefixes=["192.0.2.0/24"], allowedMACs=["02:00:00:00:00:0a"],
-                    args={"cni": {"trust": True, "queues": 4, "allowedPrefixes": ["2001:db8::/64"], "labels": {}}},
+                    podArgs=True, args={"cni": {"trust": True, "queues": 4, "allowedPrefixes": ["2001:db8::/64"], "labels": {}}},
                     dns={"nameservers": ["192.0.2.53"]})
     args = "IgnoreUnknown=1;X=y;K8S_POD_NAMESPACE=ns;K8S_POD_NAME=pod;K8S_POD_UID=u-1;K8S_POD_INFRA_CONTAINER_ID=z"
     out = lab.cni("ADD", conf, args=args, ifname="net@1").ok().json
