@@ -65,7 +65,7 @@ static inline int pr_mac_parse(const char *text, struct pr_mac *mac)
 static inline const char *pr_mac_format(const struct pr_mac *mac, char text[PR_MAC_STRLEN])
 {
 	snprintf(text, PR_MAC_STRLEN, "%02x:%02x:%02x:%02x:%02x:%02x", mac->b[0], mac->b[1],
-		mac->b[2], mac->b[3], mac->b[4], mac->b[5]);
+	        mac->b[2], mac->b[3], mac->b[4], mac->b[5]);
 	return text;
 }
 
@@ -160,12 +160,12 @@ static inline int pr_prefix_parse(const char *text, struct pr_prefix *prefix)
 }
 
 static inline const char *pr_prefix_format(
-	const struct pr_prefix *prefix, char text[PR_PREFIX_STRLEN])
+        const struct pr_prefix *prefix, char text[PR_PREFIX_STRLEN])
 {
 	char address[PR_IP_STRLEN];
 
-	snprintf(text, PR_PREFIX_STRLEN, "%s/%u", pr_ip_format(&prefix->addr, address),
-		prefix->len);
+	snprintf(
+	        text, PR_PREFIX_STRLEN, "%s/%u", pr_ip_format(&prefix->addr, address), prefix->len);
 	return text;
 }
 

@@ -18,20 +18,21 @@ struct pr_client_error {
  * timeout_ms bounds this and each later call (0: 30 s). The caller frees with pr_client_close.
  * Returns NULL with error filled: code -ENOENT or -ECONNREFUSED when no daemon listens. */
 struct pr_client *pr_client_open(
-	const char *socket_path, int timeout_ms, struct pr_client_error *error);
+        const char *socket_path, int timeout_ms, struct pr_client_error *error);
 
 /* The same, but hello and a first request go out at once and nobody waits: do something else, then
- * take the answer with pr_client_started, before any other call. params is consumed, also on error. */
+ * take the answer with pr_client_started, before any other call. params is consumed, also on error.
+ */
 struct pr_client *pr_client_start(const char *socket_path, int timeout_ms, const char *method,
-	cJSON *params, struct pr_client_error *error);
+        cJSON *params, struct pr_client_error *error);
 
 /* The result of pr_client_start's request, as from pr_client_call; waits for it. Once a client. */
 cJSON *pr_client_started(struct pr_client *client, struct pr_client_error *error);
 
 /* Calls method; params is consumed (NULL: {}). Returns the result, owned by the caller
  * (cJSON_Delete), or NULL with error filled. After a connection error only close is useful. */
-cJSON *pr_client_call(struct pr_client *client, const char *method, cJSON *params,
-	struct pr_client_error *error);
+cJSON *pr_client_call(
+        struct pr_client *client, const char *method, cJSON *params, struct pr_client_error *error);
 
 /* Sends one line as it is (without newline) and returns the answer line (free()), or NULL. */
 char *pr_client_raw(struct pr_client *client, const char *line, struct pr_client_error *error);

@@ -43,14 +43,14 @@ enum pr_drop_reason {
 #define X(id, name, help) PR_DROP_##id,
 	PR_DROP_REASONS(X)
 #undef X
-		PR_DROP_COUNT
+	        PR_DROP_COUNT
 };
 
 static inline const char *pr_drop_name(unsigned reason)
 {
 	static const char *const names[] = {
 #define X(id, name, help) #name,
-		PR_DROP_REASONS(X)
+	        PR_DROP_REASONS(X)
 #undef X
 	};
 

@@ -3,19 +3,19 @@
 #ifndef PODRAIL_LIMITS_H
 #define PODRAIL_LIMITS_H
 
-#define PR_PORTS_MAX        1024
-#define PR_NETWORKS_MAX     256
-#define PR_SEGMENTS_MAX     4096
-#define PR_WORKERS_MAX      16
-#define PR_QUEUES_MAX       8 /* queue pairs of a vhost-user port */
-#define PR_ADDRESSES_MAX    16 /* addresses of a port */
-#define PR_ALLOWED_MAX      32 /* allowedPrefixes, allowedMacs of a port */
-#define PR_SUBNETS_MAX      16 /* subnets of a network */
-#define PR_GATEWAYS_MAX     16
-#define PR_MTU_MIN          68
-#define PR_MTU_MAX          9000
-#define PR_BATCH            64 /* packets of a batch */
-#define PR_HEAD             128 /* bytes of a packet that stages may look at */
-#define PR_OWNER_MAX        31 /* characters of a route's owner */
+#define PR_PORTS_MAX     1024
+#define PR_NETWORKS_MAX  256
+#define PR_SEGMENTS_MAX  4096
+#define PR_WORKERS_MAX   16
+#define PR_QUEUES_MAX    8  /* queue pairs of a vhost-user port */
+#define PR_ADDRESSES_MAX 16 /* addresses of a port */
+#define PR_ALLOWED_MAX   32 /* allowedPrefixes, allowedMacs of a port */
+#define PR_SUBNETS_MAX   16 /* subnets of a network */
+#define PR_GATEWAYS_MAX  16
+#define PR_MTU_MIN       68
+#define PR_MTU_MAX       9000
+#define PR_BATCH         64  /* packets of a batch */
+#define PR_HEAD          128 /* bytes of a packet that stages may look at */
+#define PR_OWNER_MAX     31  /* characters of a route's owner */
 
 #endif

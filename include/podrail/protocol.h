@@ -9,9 +9,9 @@
 #define PR_DEFAULT_RUN    "/run/podrail"
 #define PR_DEFAULT_STATE  "/var/lib/podrail"
 
-#define PR_NAME_MAX      63 /* characters of an object's name */
+#define PR_NAME_MAX      63        /* characters of an object's name */
 #define PR_MESSAGE_MAX   (1 << 20) /* bytes of one request line */
-#define PR_BATCH_MAX     1000 /* requests of one line */
+#define PR_BATCH_MAX     1000      /* requests of one line */
 #define PR_REPLY_BACKLOG (4 << 20) /* bytes a client may leave unread */
 #define PR_CLIENTS_MAX   256
 
@@ -39,8 +39,8 @@ static inline int pr_name_valid(const char *name)
 
 	for (; name[n]; n++) {
 		char c = name[n];
-		int alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-			    (c >= '0' && c <= '9');
+		int alnum =
+		        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 
 		if (n >= PR_NAME_MAX || !(alnum || (n && (c == '_' || c == '.' || c == '-'))))
 			return 0;

@@ -24,14 +24,14 @@ enum pr_stage {
 #define X(id, name, help) PR_STAGE_##id,
 	PR_STAGES(X)
 #undef X
-		PR_STAGE_COUNT
+	        PR_STAGE_COUNT
 };
 
 static inline const char *pr_stage_name(unsigned stage)
 {
 	static const char *const names[] = {
 #define X(id, name, help) #name,
-		PR_STAGES(X)
+	        PR_STAGES(X)
 #undef X
 	};
 

@@ -9,8 +9,9 @@
 
 static void mac_text(void **state)
 {
-	static const char *const bad[] = {"", "02:70:72:00:00", "02:70:72:00:00:01:", "2:70:72:0:0:1",
-		"02-70-72-00-00-01", "02:70:72:00:00:0g", "02:70:72:00:00:011", " 2:70:72:00:00:01"};
+	static const char *const bad[] = {"", "02:70:72:00:00",
+	        "02:70:72:00:00:01:", "2:70:72:0:0:1", "02-70-72-00-00-01", "02:70:72:00:00:0g",
+	        "02:70:72:00:00:011", " 2:70:72:00:00:01"};
 	struct pr_mac mac;
 	char text[PR_MAC_STRLEN];
 
@@ -24,8 +25,8 @@ static void mac_text(void **state)
 static void prefix_text(void **state)
 {
 	static const char *const bad[] = {"", "/", "198.18.0.1/", "198.18.0.1/33", "198.18.0/24",
-		"198.18.0.1/-1", "198.18.0.1/ 8", "2001:db8::/129", "2001:db8::/0x10", "a/1",
-		"198.18.0.1/0008", "0198.18.0.1/8/8"};
+	        "198.18.0.1/-1", "198.18.0.1/ 8", "2001:db8::/129", "2001:db8::/0x10", "a/1",
+	        "198.18.0.1/0008", "0198.18.0.1/8/8"};
 	struct pr_prefix prefix;
 	char text[PR_PREFIX_STRLEN];
 
@@ -84,10 +85,10 @@ static void names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(mac_text),
-		cmocka_unit_test(prefix_text),
-		cmocka_unit_test(prefix_contains),
-		cmocka_unit_test(names),
+	        cmocka_unit_test(mac_text),
+	        cmocka_unit_test(prefix_text),
+	        cmocka_unit_test(prefix_contains),
+	        cmocka_unit_test(names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
