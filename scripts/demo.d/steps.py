@@ -119,10 +119,7 @@ def uplink(demo):
         *traffic.generator(world, share=True), '--port', 'net_af_packet0,iface=blue0,framecnt=2048', '--mac', names.MIRROR_MAC,
         '--ip', names.BLUE_MIRROR, '--gw', names.BLUE_UPLINK, '--reflect', '--duration', '1000000'],
         netns=world.third, env={'RUNTIME_DIRECTORY': world.lab.dir})
-    # While its MAC address is asked for, only so many packets are held for it.
-    account.add(traffic.run(gen, *traffic.own_ports(gen), '--peer', '--ip', names.BLUE_MIRROR, '--window', '8',
-                            '--count', '64', share=True), 'uplink')
-    traffic.measured(account, gen, 'uplink', '--peer', '--ip', names.BLUE_MIRROR, window=450, share=True)
+    traffic.measured(account, gen, 'uplink', '--peer', '--ip', names.BLUE_MIRROR, window=450, share=True, few_first=True)
     remove(gen)
     mirror.stop(30)
     settle(demo)
@@ -144,7 +141,7 @@ def transit(demo):
     remove(a, z)
     gen = world.idle_pod('gen', 'blue', 'inner')
     screen.say('The generator, a port in each network; packets must arrive with two hops less:')
-    traffic.measured(account, gen, 'transit', '--expect-ttl', '62', window=450,
+    traffic.measured(account, gen, 'transit', '--expect-ttl', '62', window=450, few_first=True,
                      gateways={1: router.address(1)})
     remove(gen, router)
     world.daemon.call('route.del', network='blue', prefix=f'{names.INNER}.0/24')

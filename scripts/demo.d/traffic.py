@@ -84,13 +84,25 @@ def start(pod, label, *options, share=False):
 
 
 def measured(account, pod, mode, *options, window=400, gateways=None, at_least=1_050_000, seconds=3, probe=1.0,
-             share=False):
-    """Measures what goes through at most, then sends at half of that until a million has come."""
-    options = (*own_ports(pod, gateways), '--window', str(window), *options)
+             share=False, few_first=False):
+    """
+    Measures what goes through at most, then sends at half of that until a million has come.
+    few_first: somebody on the way asks for MAC addresses, and holds only so many packets meanwhile.
+    """
+    options = (*own_ports(pod, gateways), *options)
+    if few_first:
+        few = run(pod, *options, '--window', '8', '--count', '64', share=share)
+        account.add(few, mode)
+        if not clean(few):
+            account.check('the first 64 packets', trouble(few), False)
+    options = (*options, '--window', str(window))
     warm = run(pod, *options, '--duration', str(probe), share=share)
     account.add(warm, mode)
     capacity = warm['received'] / max(warm['duration'], 1e-9)
-    screen.show('capacity, closed loop', screen.rate(capacity))
+    if clean(warm):
+        screen.show('capacity, closed loop', screen.rate(capacity))
+    else:
+        account.check('capacity, closed loop', f'{screen.rate(capacity)}, {trouble(warm)}', False)
     if not capacity:
         account.check(f'{mode}: at half of it', 'nothing arrived', False)
         return
