@@ -188,9 +188,14 @@ static void environment(void **state)
 {
 	struct cni_env env;
 	struct cni_error err = {0};
+	char *format = getenv("CMOCKA_MESSAGE_OUTPUT");
 
 	(void)state;
+	format = format ? strdup(format) : NULL;
 	clearenv();
+	if (format)
+		setenv("CMOCKA_MESSAGE_OUTPUT", format, 1); /* how cmocka reports */
+	free(format);
 	assert_int_equal(cni_env_read(&env, &err), 0);
 	assert_int_equal(env.command, CNI_NONE);
 	setenv("CNI_COMMAND", "ADD", 1);
