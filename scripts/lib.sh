@@ -23,7 +23,7 @@ PR_PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config python3 dpdk dpdk-
 	libcjson-dev libsqlite3-dev libbsd-dev libnuma-dev libcmocka-dev iproute2 procps"
 PR_PACKAGES_TEST="podman runc containerd containernetworking-plugins busybox-static catatonit
 	iptables nftables iputils-ping ethtool iperf3 tcpdump python3-scapy python3-grpcio
-	python3-protobuf protobuf-compiler clang-format shellcheck mandoc"
+	python3-protobuf protobuf-compiler clang-format shellcheck mandoc jq"
 
 pr_say() {
 	printf '%s\n' "podrail: $*" >&2
