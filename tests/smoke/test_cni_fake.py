@@ -818,7 +818,9 @@ def directories_are_for_those_who_need_them(lab):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", required=True)
+    asan = os.environ.get("PODRAIL_FLAVOUR") == "asan"
+    build = os.environ.get("PODRAIL_BUILD_ASAN" if asan else "PODRAIL_BUILD")
+    parser.add_argument("--build", default=build, required=not build)
     parser.add_argument("--ipam", default="/usr/lib/cni")
     parser.add_argument("--only", default="")
     options = parser.parse_args()
