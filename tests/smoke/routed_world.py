@@ -58,10 +58,10 @@ class RawPods:
 def give_way(pid):
     """Its polling threads share a CPU with those who answer us: let these run first."""
     for thread in os.listdir(f'/proc/{pid}/task'):
-        os.setpriority(os.PRIO_PROCESS, int(thread), 10)
+        os.setpriority(os.PRIO_PROCESS, int(thread), 5)
     try:
         with open(f'/proc/{pid}/autogroup', 'w', encoding='ascii') as f:
-            f.write('10')
+            f.write('5')
     except OSError:
         pass  # a kernel without such groups
 
