@@ -74,7 +74,9 @@ class Runner:
             'PODRAIL_QUICK': '1' if quick else '0',
             'PODRAIL_LONG': '1' if self.options.long else '0', 'PYTHONDONTWRITEBYTECODE': '1',
         }
-        env.setdefault('PODRAIL_WORKERS', '1' if quick else '1,2,4')
+        # Under the sanitizers two workers find what several can do to one another; --long has all.
+        few = '1' if quick else '2' if flavour == 'asan' and not self.options.long else '1,2,4'
+        env.setdefault('PODRAIL_WORKERS', few)
         env.update(extra)
         return env
 
