@@ -13,7 +13,7 @@ sys.dont_write_bytecode = True
 import lifecycle  # noqa: E402
 import screen  # noqa: E402
 import steps  # noqa: E402
-from account import MILLION, Account, Drops  # noqa: E402
+from account import LEAST, MILLION, Account, Drops  # noqa: E402
 from lib import ProcessError, RpcError, WaitError  # noqa: E402
 from world import World  # noqa: E402
 
@@ -50,8 +50,8 @@ def start():
 def judge(account, chosen):
     for step in chosen:
         mode = MODES.get(step)
-        if mode and account.modes.get(mode, 0) < MILLION:
-            account.failures.append(f'{mode}: {account.modes.get(mode, 0)} packets received, a million is asked for')
+        if mode and account.modes.get(mode, 0) < LEAST.get(mode, MILLION):
+            account.failures.append(f'{mode}: {account.modes.get(mode, 0)} packets received, {LEAST.get(mode, MILLION)} are asked for')
     for failure in account.failures:
         print(f'failed: {failure}', flush=True)
 

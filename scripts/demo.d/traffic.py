@@ -6,7 +6,7 @@ import re
 import time
 
 import screen
-from account import MILLION, clean, trouble
+from account import LEAST, MILLION, clean, trouble
 from lib import ProcessError
 
 # Well below a ring of 1024, so that TCP's own window can not overflow it.
@@ -83,7 +83,7 @@ def start(pod, label, *options, share=False):
     return pod.start_exec(label, *generator(pod.world, share), *options)
 
 
-def measured(account, pod, mode, *options, window=400, gateways=None, at_least=1_050_000, seconds=3, probe=1.0,
+def measured(account, pod, mode, *options, window=400, gateways=None, at_least=None, seconds=3, probe=1.0,
              share=False, few_first=False):
     """
     Measures what goes through at most, then sends at half of that until a million has come.
@@ -107,13 +107,13 @@ def measured(account, pod, mode, *options, window=400, gateways=None, at_least=1
         account.check(f'{mode}: at half of it', 'nothing arrived', False)
         return
     half = capacity / 2
-    count = max(at_least, int(half * seconds))
+    count = max(at_least or int(1.05 * LEAST.get(mode, MILLION)), int(half * seconds))
     counts = run(pod, *options, '--rate', f'{half:.0f}', '--count', str(count), timeout=300, share=share)
     account.add(counts, mode)
     pace = screen.rate(counts['received'] / max(counts['duration'], 1e-9))
     account.check(f'at half of it, {pace}',
                   f'{screen.count(counts["received"])} of {screen.count(counts["sent"])} received',
-                  counts['received'] >= MILLION)
+                  counts['received'] >= LEAST.get(mode, MILLION))
     account.check('', trouble(counts), clean(counts))
     return half
 
