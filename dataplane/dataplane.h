@@ -170,12 +170,6 @@ int dp_route_add(const struct dp_route *routes, size_t n, size_t *failed, struct
 /* removed: how many of them were there. */
 int dp_route_del(const struct dp_route *routes, size_t n, size_t *removed, struct dp_error *error);
 
-/* Mark and sweep: begin marks all routes of that owner in that network as old, dp_route_add of the
- * same owner unmarks, commit removes those still marked. A new begin or an abort unmarks all. */
-int dp_route_sync_begin(uint16_t network, uint8_t owner);
-int dp_route_sync_commit(uint16_t network, uint8_t owner, size_t *removed);
-void dp_route_sync_abort(uint16_t network, uint8_t owner);
-
 /* Copies up to n routes of a network behind `after` (NULL: from the first), ordered by address and
  * length; returns how many. owner -1: all. */
 size_t dp_route_list(uint16_t network, int owner, const struct pr_prefix *after,

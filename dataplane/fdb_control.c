@@ -133,14 +133,6 @@ struct fdb_request {
 	size_t n;
 };
 
-static int fail(struct dp_error *error, int code, int rc, const char *field, const char *message)
-{
-	error->code = code;
-	snprintf(error->field, sizeof(error->field), "%s", field);
-	snprintf(error->message, sizeof(error->message), "%s", message);
-	return rc;
-}
-
 static int add(void *arg)
 {
 	struct fdb_request *request = arg;
@@ -149,14 +141,14 @@ static int add(void *arg)
 	int rc;
 
 	if (!segment || !member_tag(entry->port, segment, &tag))
-		return fail(request->error, PR_ERR_PARAMS, -EINVAL, "vlan",
+		return dp_fail(request->error, PR_ERR_PARAMS, -EINVAL, "vlan",
 		        "the port is no member of that VLAN");
 	rc = fdb_set_static(segment, entry->port, tag, &entry->mac);
 	if (rc == -ENOSPC)
-		return fail(request->error, PR_ERR_FULL, rc, "",
+		return dp_fail(request->error, PR_ERR_FULL, rc, "",
 		        "the MAC table is full: raise limits.macs");
 	if (rc)
-		return fail(request->error, PR_ERR_CONFLICT, rc, "mac",
+		return dp_fail(request->error, PR_ERR_CONFLICT, rc, "mac",
 		        "the MAC belongs to another port");
 	return 0;
 }

@@ -383,14 +383,6 @@ struct neighbour_request {
 	size_t n;
 };
 
-static int fail(struct dp_error *error, int code, int rc, const char *field, const char *message)
-{
-	error->code = code;
-	snprintf(error->field, sizeof(error->field), "%s", field);
-	snprintf(error->message, sizeof(error->message), "%s", message);
-	return rc;
-}
-
 static int add(void *arg)
 {
 	struct neighbour_request *request = arg;
@@ -399,20 +391,21 @@ static int add(void *arg)
 
 	if (wanted->port >= PR_PORTS_MAX || !port_at(wanted->port)->used ||
 	        port_at(wanted->port)->spec.network != wanted->network)
-		return fail(request->error, PR_ERR_NOT_FOUND, -ENOENT, "port",
+		return dp_fail(request->error, PR_ERR_NOT_FOUND, -ENOENT, "port",
 		        "no such port in this network");
 	if (!network_fib(wanted->network) || wanted->address.family != AF_INET)
-		return fail(request->error, PR_ERR_PARAMS, -EINVAL, "address",
+		return dp_fail(request->error, PR_ERR_PARAMS, -EINVAL, "address",
 		        "neighbours are IPv4 addresses of routed networks");
 	rc = neighbour_set_static(
 	        wanted->network, wanted->port, pr_ip4_host(&wanted->address), &wanted->mac);
 	if (rc == -EEXIST)
-		return fail(request->error, PR_ERR_CONFLICT, rc, "address",
+		return dp_fail(request->error, PR_ERR_CONFLICT, rc, "address",
 		        "the address is known on another port");
 	if (rc == -EINVAL)
-		return fail(request->error, PR_ERR_PARAMS, rc, "mac", "not a unicast MAC address");
+		return dp_fail(
+		        request->error, PR_ERR_PARAMS, rc, "mac", "not a unicast MAC address");
 	if (rc)
-		return fail(request->error, PR_ERR_FULL, rc, "",
+		return dp_fail(request->error, PR_ERR_FULL, rc, "",
 		        "the neighbour table is full: raise limits.neighbours");
 	return 0;
 }

@@ -19,14 +19,6 @@ struct fib4 *network_fib(uint16_t network)
 	return network < PR_NETWORKS_MAX ? networks[network].fib : NULL;
 }
 
-static int fail(struct dp_error *error, int code, int rc, const char *field, const char *message)
-{
-	error->code = code;
-	snprintf(error->field, sizeof(error->field), "%s", field);
-	snprintf(error->message, sizeof(error->message), "%s", message);
-	return rc;
-}
-
 struct network_request {
 	const struct dp_network_spec *spec;
 	uint16_t index;
@@ -37,14 +29,14 @@ static int find_index(const struct dp_network_spec *spec, struct dp_error *error
 {
 	if (spec->index != DP_INDEX_ANY) {
 		if (spec->index >= PR_NETWORKS_MAX || networks[spec->index].used)
-			return fail(error, PR_ERR_EXISTS, -EEXIST, "index",
+			return dp_fail(error, PR_ERR_EXISTS, -EEXIST, "index",
 			        "the network's index is taken");
 		return spec->index;
 	}
 	for (int n = 0; n < PR_NETWORKS_MAX; n++)
 		if (!networks[n].used)
 			return n;
-	return fail(error, PR_ERR_FULL, -ENOSPC, "", "no room for another network (256)");
+	return dp_fail(error, PR_ERR_FULL, -ENOSPC, "", "no room for another network (256)");
 }
 
 /* Our own addresses, and the subnets: what nobody has in them is unreachable. */
@@ -145,9 +137,9 @@ static int add(void *arg)
 		return 0;
 	release_network(network);
 	if (rc == -EEXIST)
-		return fail(request->error, PR_ERR_CONFLICT, rc, "subnets",
+		return dp_fail(request->error, PR_ERR_CONFLICT, rc, "subnets",
 		        "two of the subnets or gateways are the same");
-	return fail(request->error, PR_ERR_FULL, rc, "",
+	return dp_fail(request->error, PR_ERR_FULL, rc, "",
 	        "no room for another routed network: raise memory, limits.routes or "
 	        "limits.fibNodes");
 }
@@ -168,9 +160,10 @@ static int del(void *arg)
 	struct network *network = &networks[request->index];
 
 	if (request->index >= PR_NETWORKS_MAX || !network->used)
-		return fail(request->error, PR_ERR_NOT_FOUND, -ENOENT, "name", "no such network");
+		return dp_fail(
+		        request->error, PR_ERR_NOT_FOUND, -ENOENT, "name", "no such network");
 	if (network->ports)
-		return fail(request->error, PR_ERR_IN_USE, -EBUSY, "name",
+		return dp_fail(request->error, PR_ERR_IN_USE, -EBUSY, "name",
 		        "the network still has ports: remove them first");
 	neighbours_network_gone(request->index);
 	release_network(network);

@@ -11,14 +11,6 @@
 
 #define PAGE 1024
 
-static int fail(struct dp_error *error, int code, int rc, const char *field, const char *message)
-{
-	error->code = code;
-	snprintf(error->field, sizeof(error->field), "%s", field);
-	snprintf(error->message, sizeof(error->message), "%s", message);
-	return rc;
-}
-
 /* The port through which a gateway is reached; NO_PORT: none. */
 static uint16_t port_of_gateway(uint16_t network, uint32_t gateway)
 {
@@ -55,17 +47,18 @@ static int hop_of(const struct dp_route *route, uint32_t *hop, struct dp_error *
 		} else if (gateway && port == DP_INDEX_ANY)
 			port = port_of_gateway(route->network, gateway);
 		if (port == NO_PORT)
-			return fail(error, PR_ERR_PARAMS, -EHOSTUNREACH, "gateway",
+			return dp_fail(error, PR_ERR_PARAMS, -EHOSTUNREACH, "gateway",
 			        "the gateway is not reached directly: name the port, or an address "
 			        "in a connected subnet");
 		if (port >= PR_PORTS_MAX || !port_at(port)->used ||
 		        port_at(port)->spec.network != route->network)
-			return fail(error, PR_ERR_NOT_FOUND, -ENOENT, "port",
+			return dp_fail(error, PR_ERR_NOT_FOUND, -ENOENT, "port",
 			        "no such port in this network");
 		*hop = hop_take(gateway ? kind : HOP_GLEAN, route->network, port, gateway);
 	}
 	if (!*hop)
-		return fail(error, PR_ERR_FULL, -ENOSPC, "", "the next-hop table is full (65535)");
+		return dp_fail(
+		        error, PR_ERR_FULL, -ENOSPC, "", "the next-hop table is full (65535)");
 	return 0;
 }
 
@@ -97,7 +90,8 @@ static int add_one(const struct dp_route *route, struct undo *undo, struct dp_er
 	int rc;
 
 	if (!fib)
-		return fail(error, PR_ERR_PARAMS, -EINVAL, "network", "the network is not routed");
+		return dp_fail(
+		        error, PR_ERR_PARAMS, -EINVAL, "network", "the network is not routed");
 	rc = hop_of(route, &hop, error);
 	if (rc)
 		return rc;
@@ -105,7 +99,7 @@ static int add_one(const struct dp_route *route, struct undo *undo, struct dp_er
 	                undo->old.owner != ROUTE_OWNER_NEIGHBOUR;
 	if (undo->existed && undo->old.owner < 256 && undo->old.owner != route->owner) {
 		hop_release(hop);
-		return fail(error, PR_ERR_CONFLICT, -EEXIST, "prefix",
+		return dp_fail(error, PR_ERR_CONFLICT, -EEXIST, "prefix",
 		        "another owner has a route of this prefix");
 	}
 	if (undo->existed)
@@ -116,10 +110,10 @@ static int add_one(const struct dp_route *route, struct undo *undo, struct dp_er
 	if (rc && undo->existed)
 		hop_release(undo->old.nexthop);
 	if (rc == -EEXIST)
-		return fail(error, PR_ERR_CONFLICT, rc, "prefix",
+		return dp_fail(error, PR_ERR_CONFLICT, rc, "prefix",
 		        "the prefix is a pod's address, a gateway or a connected subnet");
 	if (rc)
-		return fail(error, PR_ERR_FULL, rc, "prefix",
+		return dp_fail(error, PR_ERR_FULL, rc, "prefix",
 		        "the route table is full: raise limits.routes or limits.fibNodes");
 	return 0;
 }
@@ -171,7 +165,7 @@ int dp_route_add(const struct dp_route *routes, size_t n, size_t *failed, struct
 
 	request.undo = calloc(n ? n : 1, sizeof(*request.undo));
 	if (!request.undo)
-		return fail(error, PR_ERR_FULL, -ENOMEM, "", "out of memory");
+		return dp_fail(error, PR_ERR_FULL, -ENOMEM, "", "out of memory");
 	rc = tables_call(add, &request);
 	free(request.undo);
 	if (rc && failed)
@@ -202,84 +196,6 @@ int dp_route_del(const struct dp_route *routes, size_t n, size_t *removed, struc
 	if (removed)
 		*removed = request.removed;
 	return 0;
-}
-
-/* ---- mark and sweep ---- */
-
-/* Calls each for the owner's routes; each may remove the one it is given. */
-static void each_of_owner(
-        struct route_request *request, void (*each)(struct route_request *, struct fib4_route *))
-{
-	struct fib4 *fib = network_fib(request->network);
-	struct fib4_route page[PAGE], last;
-	unsigned n;
-
-	for (bool first = true; fib; first = false) {
-		n = fib4_list(fib, first ? NULL : &last, page, PAGE);
-		for (unsigned k = 0; k < n; k++)
-			if (page[k].owner == request->owner)
-				each(request, &page[k]);
-		if (n < PAGE)
-			return;
-		last = page[n - 1];
-	}
-}
-
-static void mark_one(struct route_request *request, struct fib4_route *route)
-{
-	fib4_set_mark(network_fib(request->network), route->addr, route->len, 1);
-}
-
-static void unmark_one(struct route_request *request, struct fib4_route *route)
-{
-	fib4_set_mark(network_fib(request->network), route->addr, route->len, 0);
-}
-
-static void sweep_one(struct route_request *request, struct fib4_route *route)
-{
-	if (route->mark &&
-	        route_unset(request->network, route->addr, route->len, route->owner) == 0)
-		request->removed++;
-}
-
-static int begin(void *arg)
-{
-	each_of_owner(arg, mark_one);
-	return 0;
-}
-
-static int commit(void *arg)
-{
-	const struct route_request *request = arg;
-
-	each_of_owner(arg, sweep_one);
-	neighbours_routes_changed(request->network);
-	return 0;
-}
-
-static int abort_sync(void *arg)
-{
-	each_of_owner(arg, unmark_one);
-	return 0;
-}
-
-int dp_route_sync_begin(uint16_t network, uint8_t owner)
-{
-	return tables_call(begin, &(struct route_request){.network = network, .owner = owner});
-}
-
-int dp_route_sync_commit(uint16_t network, uint8_t owner, size_t *removed)
-{
-	struct route_request request = {.network = network, .owner = owner};
-
-	tables_call(commit, &request);
-	*removed = request.removed;
-	return 0;
-}
-
-void dp_route_sync_abort(uint16_t network, uint8_t owner)
-{
-	tables_call(abort_sync, &(struct route_request){.network = network, .owner = owner});
 }
 
 /* ---- looking ---- */

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <syslog.h>
 
+#include "dataplane/dataplane.h"
 #include "dataplane/worker.h"
 
 /* Starts the thread. shared exists, workers do not yet. Control thread. */
@@ -64,5 +65,15 @@ void neighbours_tick(uint64_t now_ms);
 
 /* Rate-limited log line through dp_config.log; any thread but a worker. */
 void dp_log(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Fills an error and returns rc. Any thread. */
+static inline int dp_fail(
+        struct dp_error *error, int code, int rc, const char *field, const char *message)
+{
+	error->code = code;
+	snprintf(error->field, sizeof(error->field), "%s", field);
+	snprintf(error->message, sizeof(error->message), "%s", message);
+	return rc;
+}
 
 #endif

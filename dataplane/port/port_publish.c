@@ -17,14 +17,6 @@
 #define ICMP_RATE  1000
 #define ICMP_BURST 100
 
-static int fail(struct dp_error *error, int code, int rc, const char *field, const char *message)
-{
-	error->code = code;
-	snprintf(error->field, sizeof(error->field), "%s", field);
-	snprintf(error->message, sizeof(error->message), "%s", message);
-	return rc;
-}
-
 /* ---- what it may send ---- */
 
 static void guard_prefix(struct guard *guard, const struct pr_prefix *prefix, bool host_only)
@@ -341,17 +333,17 @@ static int explain(struct dp_error *error, int rc)
 {
 	switch (rc) {
 	case -EADDRINUSE:
-		return fail(error, PR_ERR_CONFLICT, rc, "vlan",
+		return dp_fail(error, PR_ERR_CONFLICT, rc, "vlan",
 		        "another port of the device has that VLAN already");
 	case -EEXIST:
-		return fail(error, PR_ERR_CONFLICT, rc, "addresses",
+		return dp_fail(error, PR_ERR_CONFLICT, rc, "addresses",
 		        "an address or MAC of the port belongs to another one in the network");
 	case -ENOSPC:
-		return fail(error, PR_ERR_FULL, rc, "",
+		return dp_fail(error, PR_ERR_FULL, rc, "",
 		        "a table is full (see stats): raise limits.macs, limits.routes, "
 		        "limits.fibNodes or limits.neighbours");
 	default:
-		return fail(error, PR_ERR_FULL, rc, "", "out of memory");
+		return dp_fail(error, PR_ERR_FULL, rc, "", "out of memory");
 	}
 }
 

@@ -21,26 +21,18 @@ struct port_control *port_at(uint16_t index)
 	return &ports[index];
 }
 
-static int fail(struct dp_error *error, int code, int rc, const char *field, const char *message)
-{
-	error->code = code;
-	snprintf(error->field, sizeof(error->field), "%s", field);
-	snprintf(error->message, sizeof(error->message), "%s", message);
-	return rc;
-}
-
 static int find_index(const struct dp_port_spec *spec, struct dp_error *error)
 {
 	if (spec->index != DP_INDEX_ANY) {
 		if (spec->index >= PR_PORTS_MAX || ports[spec->index].used)
-			return fail(error, PR_ERR_EXISTS, -EEXIST, "index",
+			return dp_fail(error, PR_ERR_EXISTS, -EEXIST, "index",
 			        "the port's index is taken");
 		return spec->index;
 	}
 	for (int n = 0; n < PR_PORTS_MAX; n++)
 		if (!ports[n].used)
 			return n;
-	return fail(error, PR_ERR_FULL, -ENOSPC, "", "no room for another port (1024)");
+	return dp_fail(error, PR_ERR_FULL, -ENOSPC, "", "no room for another port (1024)");
 }
 
 static struct device *free_device(void)
@@ -82,12 +74,12 @@ static int open_device(
 	}
 	*device = free_device();
 	if (!*device)
-		return fail(error, PR_ERR_FULL, -ENOSPC, "", "no room for another device");
+		return dp_fail(error, PR_ERR_FULL, -ENOSPC, "", "no room for another device");
 	reset_device(*device);
 	rc = spec->kind == DP_PORT_ETH ? eth_open(*device, spec, error)
 	                               : vhost_open(*device, spec, error);
 	if (rc && !error->code)
-		fail(error, PR_ERR_FULL, rc, "", strerror(-rc));
+		dp_fail(error, PR_ERR_FULL, rc, "", strerror(-rc));
 	if (!rc)
 		(*device)->ports = 1;
 	return rc;
@@ -120,7 +112,7 @@ static int publish(void *arg)
 		rc = polls_add(shared->port[request->index].device);
 		if (rc) {
 			port_unpublish(request->index);
-			fail(request->error, PR_ERR_FULL, rc, "", "out of memory");
+			dp_fail(request->error, PR_ERR_FULL, rc, "", "out of memory");
 		}
 	}
 	if (!rc) {
@@ -198,7 +190,7 @@ int dp_port_del(uint16_t index, struct dp_error *error)
 	struct device *device;
 
 	if (index >= PR_PORTS_MAX || !ports[index].used)
-		return fail(error, PR_ERR_NOT_FOUND, -ENOENT, "name", "no such port");
+		return dp_fail(error, PR_ERR_NOT_FOUND, -ENOENT, "name", "no such port");
 	device = shared->port[index].device;
 	request.first = device->ports == 1;
 	tables_call(unpublish, &request);
