@@ -91,6 +91,11 @@ cJSON *port_json(const struct port *port)
 	cJSON_AddStringToObject(answer, "state", state.up ? "up" : "down");
 	cJSON_AddBoolToObject(answer, "connected", state.connected);
 	json_add_u64(answer, "refusedConnects", state.refused_connects);
+	if (port->spec.kind == DP_PORT_VHOST_USER) {
+		json_add_u64(answer, "protocolErrors", state.protocol_errors);
+		json_add_u64(answer, "ringErrors", state.ring_errors);
+		json_add_u64(answer, "memoryErrors", state.memory_errors);
+	}
 	if (port_cni(port))
 		cJSON_AddStringToObject(answer, "bootId", boot_id());
 	return answer;

@@ -89,6 +89,9 @@ static const struct verb_field port_add[] = {
 	OUT("state", VERB_STRING, "up or down"),
 	OUT("connected", VERB_BOOL, "whether the guest is connected"),
 	OUT("refusedConnects", VERB_INTEGER, "connections refused"),
+	OUT("protocolErrors", VERB_INTEGER, "messages of guests that were refused"),
+	OUT("ringErrors", VERB_INTEGER, "queues stopped because their rings made no sense"),
+	OUT("memoryErrors", VERB_INTEGER, "times that a guest's memory file shrank"),
 	OUT("bootId", VERB_STRING, "boot in which CNI made it"),
 };
 

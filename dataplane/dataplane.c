@@ -20,6 +20,7 @@
 #include "dataplane/network_control.h"
 #include "dataplane/next_hop.h"
 #include "dataplane/port/ports.h"
+#include "dataplane/port/vhost_user/vhost.h"
 #include "dataplane/tables.h"
 
 /* Every packet is contiguous: an Ethernet frame of the largest MTU with a tag, and headroom. */
@@ -145,8 +146,6 @@ static int start_eal(struct dp_error *error)
 	argv[argc++] = "0000:00:00.0";
 	argv[argc++] = "--log-level";
 	argv[argc++] = "lib.eal:error";
-	argv[argc++] = "--log-level";
-	argv[argc++] = "lib.vhost.*:critical";
 	argv[argc] = NULL;
 	use_runtime_directory();
 	rc = rte_eal_init(argc, (char **)(uintptr_t)argv);
@@ -156,7 +155,6 @@ static int start_eal(struct dp_error *error)
 		        "'echo %u > /proc/sys/vm/nr_hugepages', or lower memory and limits",
 		        mib, rte_strerror(rte_errno), mib / 2 + 8);
 	eal_running = true;
-	rte_log_set_level_pattern("lib.vhost.*", RTE_LOG_CRIT);
 	return 0;
 }
 
@@ -249,6 +247,13 @@ static int start_workers(struct dp_error *error)
 	return 0;
 }
 
+static int start_guests_thread(struct dp_error *error)
+{
+	int rc = guests_start();
+
+	return rc ? fail(error, rc, "the guests thread can not start: %s", strerror(-rc)) : 0;
+}
+
 static void stop_workers(void)
 {
 	for (unsigned w = 0; w < config.n_workers; w++)
@@ -280,6 +285,7 @@ static const struct part {
         {start_tables, stop_tables},
         {start_tables_thread, tables_stop},
         {start_workers, stop_workers},
+        {start_guests_thread, guests_stop},
         {nothing, networks_stop},
         {nothing, ports_stop},
 };

@@ -134,15 +134,14 @@ struct dp_port_state {
 	uint32_t learned_macs;
 	uint64_t refused_connects;
 	uint64_t connects;
+	uint64_t protocol_errors; /* messages refused, connections ended for what was sent */
+	uint64_t ring_errors;     /* queues stopped because their rings made no sense */
+	uint64_t memory_errors;   /* memory files that shrank under us */
 	struct pr_mac mac;
 	uint8_t queues;
 	char numa; /* node, -1 unknown */
 };
 int dp_port_state(uint16_t index, struct dp_port_state *state);
-
-/* To be called about once a second: client ports whose connection was refused (the guest left
- * before it was looked at, or its socket was swapped) connect again. */
-void dp_tick(void);
 
 /* ---- routes ---- */
 enum dp_route_type {

@@ -43,12 +43,25 @@ static void pipeline_pass(struct worker *worker, struct batch *batch, bool sampl
 		}
 	}
 	batch->count = 0;
+	batch->n_spans = 0;
+	batch->offloads = false;
 }
 
 void pipeline_run(struct worker *worker, struct batch *batch)
 {
 	pipeline_pass(worker, batch, worker->batch_number++ % SAMPLE_EVERY == 0);
 	pipeline_flush_copies(worker);
+}
+
+uint32_t pipeline_add_clone(struct worker *worker, const struct batch *batch, uint64_t i)
+{
+	uint32_t copy;
+
+	if (worker->copies.count == PR_BATCH)
+		pipeline_flush_copies(worker);
+	copy = batch_clone(&worker->copies, batch, i);
+	batch_next(&worker->copies, copy, PR_STAGE_TX);
+	return copy;
 }
 
 uint32_t pipeline_add_copy(struct worker *worker, struct rte_mbuf *m)

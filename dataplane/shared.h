@@ -32,16 +32,21 @@ struct link {
 
 struct device;
 
+struct worker;
+struct guest_ring;
+
 /* What a kind of device does on a worker. Never blocks. */
 struct device_ops {
-	/* Takes up to n packets of a receive queue; returns how many. */
-	unsigned (*rx)(
-	        struct device *device, uint16_t queue, struct rte_mbuf **packets, unsigned n);
-	/* Sends up to n packets and frees those it sent (or keeps them, for a NIC); returns how
-	 * many. The rest stay the caller's and stand at the end of the array, which may be
-	 * reordered. */
-	unsigned (*tx)(
-	        struct device *device, unsigned worker, struct rte_mbuf **packets, unsigned n);
+	/* Takes up to n packets of a receive queue: new entries of the batch, which has room. One
+	 * that can not be understood is put to drop. Returns how many. */
+	unsigned (*rx)(struct device *device, uint16_t queue, struct batch *batch, unsigned n);
+	/* Sends the entries of the mask; returns those that went, and sets the others' reason. A
+	 * device that keeps an mbuf takes it out of the entry. */
+	uint64_t (*tx)(
+	        struct device *device, struct worker *worker, struct batch *batch, uint64_t mask);
+	/* Called for all devices of a batch before the first tx: fetches what that will look at.
+	 * May be NULL. */
+	void (*prepare)(struct device *device);
 };
 
 /* A thing with queues: a guest's connection or an ethdev. Several ports may share an eth device,
@@ -58,11 +63,16 @@ struct device {
 	/* One for each of the first PR_QUEUES_MAX transmit queues; taken only where fewer queues
 	 * than workers make them share one. Workers. */
 	rte_spinlock_t tx_lock[PR_QUEUES_MAX];
-	bool multi_segment; /* takes chained packets */
-	void *driver;       /* struct vhost_port or struct eth_device: control thread owns */
-	/* vhost-user: vid and enabled queues in one word (vhost.h). The guests thread writes with
-	 * release, workers read with acquire once a burst. 0: not connected. eth: always 1. */
+	void *driver; /* struct vhost_port or struct eth_device: control thread owns */
+	/* vhost-user: queues that run (vhost.h), which says where to look in ring[]. Guests thread
+	 * writes, workers read once a burst. 0: none. eth: always 1. */
 	_Atomic uint64_t guest;
+	/* vhost-user: what workers poll and send to; NULL: not running. Guests thread stores with
+	 * release, workers load with acquire once a burst; reused after a grace period. */
+	struct guest_ring *_Atomic ring[2 * PR_QUEUES_MAX];
+	/* What may be left to whoever is behind it (enum offload). Guests thread writes before the
+	 * rings, workers read. */
+	_Atomic uint8_t accepts;
 	uint16_t eth_id; /* eth: DPDK's number; constant */
 	uint16_t n_tx;   /* eth: transmit queues; constant */
 };

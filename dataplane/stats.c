@@ -66,6 +66,7 @@ void dp_totals(struct dp_totals *totals)
 		totals->in += counter_get(&from->in);
 		totals->generated += counter_get(&from->generated);
 		totals->replicated += counter_get(&from->replicated);
+		totals->fragments += counter_get(&from->fragments);
 		totals->out += counter_get(&from->out);
 		totals->drops += counter_get(&from->drops);
 		totals->consumed += counter_get(&from->consumed);

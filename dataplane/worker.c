@@ -64,6 +64,7 @@ static void free_worker(struct worker *worker)
 {
 	rte_ring_free(worker->events);
 	rte_ring_free(worker->inject);
+	notifier_free(&worker->notifier);
 	rte_free(worker);
 }
 
@@ -77,6 +78,11 @@ int worker_start(unsigned index, int cpu, bool idle_sleep)
 	worker->index = index;
 	worker->cpu = cpu;
 	worker->idle_sleep = idle_sleep;
+	rc = notifier_init(&worker->notifier);
+	if (rc) {
+		rte_free(worker);
+		return rc;
+	}
 	worker->qsbr_id = index;
 	atomic_store(&worker->polls, tables_empty_polls());
 	rc = make_rings(worker);

@@ -8,12 +8,13 @@
 
 #include <rte_ring.h>
 
+#include "dataplane/port/vhost_user/notify.h"
 #include "dataplane/shared.h"
 
 /* Counters of one writer (a worker, or the tables thread as the last of them). The owner stores
  * with relaxed order, anybody loads; sums are made by stats.c. */
 struct counters {
-	uint64_t in, generated, replicated, out, drops, consumed;
+	uint64_t in, generated, replicated, fragments, out, drops, consumed;
 	uint64_t held, released; /* to and from the tables thread */
 	uint64_t learn_lost;
 	uint64_t stage_packets[PR_STAGE_COUNT];
@@ -73,6 +74,8 @@ struct note {
 	uint8_t worker; /* who punted it: it comes back there, which keeps a flow in order */
 	uint16_t in_port, out_port, out_tag, segment;
 	uint32_t next_hop, destination;
+	uint8_t offload; /* as in struct batch, with the four below */
+	uint16_t csum_start, csum_offset, gso_size, header_length;
 	bool generated; /* counts as new; else as released from held */
 };
 
@@ -107,7 +110,9 @@ struct worker {
 	struct rte_ring *events; /* this worker produces, the tables thread consumes */
 	struct rte_ring *inject; /* the tables thread produces, this worker consumes */
 	struct batch batch;
-	struct batch copies; /* of floods, and packets made by stages: they start at tx */
+	struct batch copies;   /* of floods, and packets made by stages: they start at tx */
+	struct batch segments; /* of one packet that its receiver does not cut itself */
+	struct notifier notifier;
 	struct {
 		uint64_t key;
 		uint64_t second;

@@ -7,6 +7,7 @@
 #include <rte_prefetch.h>
 #include <rte_ring_elem.h>
 
+#include "dataplane/port/vhost_user/vhost.h"
 #include "dataplane/stage/stage.h"
 #include "dataplane/tables.h"
 #include "dataplane/worker_loop.h"
@@ -41,6 +42,14 @@ static void take_injected(struct worker *worker, struct batch *batch)
 		batch->next_hop[i] = note->next_hop;
 		batch->destination[i] = note->destination;
 		batch->reason[i] = note->reason;
+		batch->offload[i] = note->generated ? 0 : note->offload;
+		batch->offloads |= batch->offload[i] != 0;
+		batch->csum_start[i] = note->csum_start;
+		batch->csum_offset[i] = note->csum_offset;
+		batch->gso_size[i] = note->gso_size;
+		batch->header_length[i] = note->header_length;
+		if (unlikely(packets[k]->nb_segs > 1))
+			batch_chain(batch, i);
 		batch->todo[note->stage] |= UINT64_C(1) << i;
 		generated += note->generated;
 	}
@@ -48,18 +57,24 @@ static void take_injected(struct worker *worker, struct batch *batch)
 	counter_add(&worker->counters.released, n - generated);
 }
 
-static inline void add_received(
-        struct batch *batch, uint16_t device, struct rte_mbuf *const *packets, unsigned n)
+/* What rx has just added: nothing is known of it but its device. */
+static inline void add_received(struct batch *batch, struct device *device, unsigned first)
 {
-	for (unsigned k = 0; k < n; k++)
-		rte_prefetch0(rte_pktmbuf_mtod(packets[k], void *));
-	for (unsigned k = 0; k < n; k++) {
-		uint32_t i = batch_add(batch, packets[k]);
+	uint64_t mask = UINT64_MAX << first;
 
-		batch->in_device[i] = device;
+	if (batch->count < PR_BATCH)
+		mask &= (UINT64_C(1) << batch->count) - 1;
+	for (unsigned i = first; i < batch->count; i++) {
+		batch->in_device[i] = device->index;
 		batch->in_port[i] = NO_PORT;
-		batch->todo[PR_STAGE_PARSE] |= UINT64_C(1) << i;
 	}
+	if (unlikely(batch->todo[PR_STAGE_DROP] & mask)) {
+		struct link link = atomic_load_explicit(&device->untagged, memory_order_acquire);
+
+		BATCH_FOREACH (i, batch->todo[PR_STAGE_DROP] & mask)
+			batch->in_port[i] = link.port;
+	}
+	batch->todo[PR_STAGE_PARSE] |= mask & ~batch->todo[PR_STAGE_DROP];
 }
 
 /* Fills the batch from as many queues as it takes, starting behind the last turn's. */
@@ -70,20 +85,19 @@ static void gather(struct worker *worker, struct batch *batch)
 	unsigned received = 0;
 
 	for (unsigned visited = 0; visited < polls->n; visited++) {
-		struct rte_mbuf *packets[RX_BURST];
 		struct device *device;
-		unsigned n, room = PR_BATCH - batch->count;
+		unsigned n, first = batch->count, room = PR_BATCH - first;
 
 		if (room < RX_BURST)
 			break;
 		if (worker->cursor >= polls->n)
 			worker->cursor = 0;
 		device = polls->queue[worker->cursor].device;
-		n = device->ops->rx(device, polls->queue[worker->cursor].queue, packets, RX_BURST);
+		n = device->ops->rx(device, polls->queue[worker->cursor].queue, batch, RX_BURST);
 		worker->cursor++;
 		if (!n)
 			continue;
-		add_received(batch, device->index, packets, n);
+		add_received(batch, device, first);
 		received += n;
 		counter_add(&counters->full_polls, 1);
 	}
@@ -139,6 +153,9 @@ static bool turn(struct worker *worker)
 		return false;
 	counter_add(&worker->counters.batches, 1);
 	pipeline_run(worker, batch);
+	/* Senders' buffers go back after their packets have arrived: a kill repeats some, loses
+	 * none. */
+	vhost_return(worker, batch);
 	if (worker->posted) {
 		worker->posted = false;
 		tables_wake();

@@ -111,7 +111,6 @@ static int configure(struct device *device, const struct dp_port_spec *spec, str
 	rc = take_buffers(device, spec->device, error);
 	if (rc)
 		return rc;
-	device->multi_segment = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	if (device->n_queues > 1)
 		spread_flows(&conf, &info);
 	rc = rte_eth_dev_configure(device->eth_id, device->n_queues, device->n_tx, &conf);

@@ -8,7 +8,7 @@
 #include "dataplane/network_control.h"
 #include "dataplane/port/eth.h"
 #include "dataplane/port/ports.h"
-#include "dataplane/port/vhost.h"
+#include "dataplane/port/vhost_user/vhost.h"
 #include "dataplane/tables.h"
 
 static struct port_control ports[PR_PORTS_MAX];
@@ -57,6 +57,9 @@ static void reset_device(struct device *device)
 	atomic_store(&device->tagged, NULL);
 	for (unsigned q = 0; q < PR_QUEUES_MAX; q++)
 		rte_spinlock_init(&device->tx_lock[q]);
+	for (unsigned q = 0; q < 2 * PR_QUEUES_MAX; q++)
+		atomic_store(&device->ring[q], NULL);
+	atomic_store(&device->accepts, 0);
 	device->index = (uint16_t)(device - shared->device);
 }
 
@@ -218,11 +221,6 @@ int dp_port_state(uint16_t index, struct dp_port_state *state)
 	else
 		vhost_state(device, state);
 	return 0;
-}
-
-void dp_tick(void)
-{
-	vhost_tick();
 }
 
 int dp_port_counters(uint16_t index, struct dp_port_counters *counters)

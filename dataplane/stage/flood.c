@@ -1,24 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* flood: one copy for each other member of the segment. The last one gets the packet itself. */
+/* flood: one copy for each other member of the segment, with a head of its own and a body that they
+ * share. The last one gets the packet itself. */
 #include "dataplane/stage/stage.h"
-
-/* A packet of its own with the same bytes, or NULL. Frames that are flooded are few and mostly
- * short: a copy costs less than a chain that half of the devices could not send. */
-static struct rte_mbuf *copy_frame(const struct batch *batch, uint64_t i)
-{
-	struct rte_mbuf *m = rte_pktmbuf_alloc(shared->mbufs);
-	uint8_t *to;
-
-	if (unlikely(!m))
-		return NULL;
-	to = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)batch->length[i]);
-	if (unlikely(!to)) {
-		rte_pktmbuf_free(m);
-		return NULL;
-	}
-	memcpy(to, batch->head[i], batch->length[i]);
-	return m;
-}
 
 static inline bool may_leave(const struct batch *batch, uint64_t i, uint16_t port)
 {
@@ -27,14 +10,26 @@ static inline bool may_leave(const struct batch *batch, uint64_t i, uint16_t por
 	               PORT_ISOLATED);
 }
 
-static void add_copy(struct worker *worker, const struct batch *batch, uint64_t i, uint16_t port,
-        uint16_t tag, struct rte_mbuf *m)
+static void count_lost_copy(struct worker *worker, const struct batch *batch, uint64_t i)
 {
-	uint32_t copy = pipeline_add_copy(worker, m);
+	struct counters *counters = &worker->counters;
 
-	worker->copies.in_port[copy] = batch->in_port[i];
-	worker->copies.segment[copy] = batch->segment[i];
-	worker->copies.tci[copy] = batch->tci[i];
+	counter_add(&counters->drop_reasons[PR_DROP_NO_MBUF], 1);
+	counter_add(&counters->drops, 1);
+	counter_add(&counters->port[batch->in_port[i]].drops[PR_DROP_NO_MBUF], 1);
+}
+
+static void add_copy(
+        struct worker *worker, struct batch *batch, uint64_t i, uint16_t port, uint16_t tag)
+{
+	uint32_t copy;
+
+	counter_add(&worker->counters.replicated, 1);
+	if (unlikely(!batch_share(batch, i))) {
+		count_lost_copy(worker, batch, i);
+		return;
+	}
+	copy = pipeline_add_clone(worker, batch, i);
 	worker->copies.out_port[copy] = port;
 	worker->copies.out_tag[copy] = tag;
 }
@@ -46,25 +41,11 @@ static void flood_one(struct worker *worker, struct batch *batch, uint64_t i)
 	int last = -1;
 
 	for (unsigned n = 0; members && n < members->n; n++) {
-		struct rte_mbuf *m;
-
 		if (!may_leave(batch, i, members->member[n].port))
 			continue;
-		if (last >= 0) {
-			m = copy_frame(batch, i);
-			if (unlikely(!m)) {
-				counter_add(&worker->counters.drop_reasons[PR_DROP_NO_MBUF], 1);
-				counter_add(&worker->counters.drops, 1);
-				counter_add(&worker->counters.replicated, 1);
-				counter_add(&worker->counters.port[batch->in_port[i]]
-				                     .drops[PR_DROP_NO_MBUF],
-				        1);
-			} else {
-				counter_add(&worker->counters.replicated, 1);
-				add_copy(worker, batch, i, members->member[last].port,
-				        members->member[last].tag, m);
-			}
-		}
+		if (last >= 0)
+			add_copy(worker, batch, i, members->member[last].port,
+			        members->member[last].tag);
 		last = (int)n;
 	}
 	if (last < 0) {

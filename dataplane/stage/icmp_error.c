@@ -114,12 +114,15 @@ static bool send_error(struct worker *worker, struct batch *batch, uint64_t i)
 		return true;
 	if (!token_bucket_take(&port->icmp_bucket, worker->now, 1))
 		return false;
+	quote = RTE_MIN(
+	        batch->length[i] - L3_OFFSET, (unsigned)(ERROR_MAX - IP_BYTES - ICMP_BYTES));
+	/* The quote may be longer than the head, which is all that we may look at of a guest's. */
+	if (batch->head_length[i] < L3_OFFSET + quote && !batch_land(batch, i))
+		return false;
+	quote = RTE_MIN(quote, (unsigned)batch->head_length[i] - L3_OFFSET);
 	m = rte_pktmbuf_alloc(shared->mbufs);
 	if (unlikely(!m))
 		return false;
-	quote = RTE_MIN(
-	        batch->length[i] - L3_OFFSET, (unsigned)(ERROR_MAX - IP_BYTES - ICMP_BYTES));
-	quote = RTE_MIN(quote, (unsigned)batch->head_length[i] - L3_OFFSET);
 	to = (uint8_t *)rte_pktmbuf_append(
 	        m, (uint16_t)(L3_OFFSET + IP_BYTES + ICMP_BYTES + quote));
 	if (unlikely(!to)) {

@@ -22,6 +22,8 @@ static inline void tag_off(struct batch *batch, uint64_t i)
 	batch->head[i] = head + 4;
 	batch->length[i] -= 4;
 	batch->head_length[i] = (uint16_t)(batch->head_length[i] - 4);
+	batch->csum_start[i] = (uint16_t)(batch->csum_start[i] - 4);
+	batch->header_length[i] = (uint16_t)(batch->header_length[i] - 4);
 }
 
 /* A frame that belongs to nobody is counted at the port of untagged frames: a guest's only one. */
@@ -56,8 +58,10 @@ static inline enum pr_drop_reason parse_one(struct batch *batch, uint64_t i)
 		return refuse(batch, i, device, PR_DROP_VLAN_NOT_MEMBER);
 	batch->in_port[i] = link.port;
 	batch->segment[i] = link.segment;
-	if (unlikely(batch->body[i]->nb_segs > 1 ||
-	             batch->length[i] > shared->port[link.port].mtu + (uint32_t)RTE_ETHER_HDR_LEN))
+	/* Of NICs' chains only the first piece is known: no frame of an MTU has several. */
+	if (unlikely((batch->body[i] && batch->head_length[i] != batch->length[i]) ||
+	             batch_wire_length(batch, i) >
+	                     shared->port[link.port].mtu + (uint32_t)RTE_ETHER_HDR_LEN))
 		return PR_DROP_MTU_EXCEEDED;
 	return PR_DROP_COUNT;
 }

@@ -5,14 +5,11 @@
 static enum pr_drop_reason punt_one(struct worker *worker, struct batch *batch, uint64_t i)
 {
 	const struct next_hop *hop = next_hop_get(batch->next_hop[i]);
-	struct rte_mbuf *m = batch_mbuf(batch, i);
-	struct note *note = mbuf_note(m);
 	struct event event = {
 	        .type = EVENT_PUNT,
 	        .port = batch->in_port[i],
 	        .segment = batch->segment[i],
 	        .next_hop = batch->next_hop[i],
-	        .packet = m,
 	};
 
 	if (!hop)
@@ -20,7 +17,10 @@ static enum pr_drop_reason punt_one(struct worker *worker, struct batch *batch, 
 	if (!token_bucket_take(&shared->port[batch->in_port[i]].punt_bucket, worker->now, 1))
 		return PR_DROP_PUNT_FULL;
 	event.address = hop->gateway ? hop->gateway : batch->destination[i];
-	*note = (struct note){
+	event.packet = batch_mbuf(batch, i);
+	if (unlikely(!event.packet))
+		return PR_DROP_NO_MBUF;
+	*mbuf_note(event.packet) = (struct note){
 	        .stage = PR_STAGE_ROUTE, /* anew: meanwhile anything may have changed */
 	        .worker = (uint8_t)worker->index,
 	        .in_port = batch->in_port[i],
@@ -28,6 +28,11 @@ static enum pr_drop_reason punt_one(struct worker *worker, struct batch *batch, 
 	        .segment = batch->segment[i],
 	        .next_hop = batch->next_hop[i],
 	        .destination = batch->destination[i],
+	        .offload = batch->offload[i],
+	        .csum_start = batch->csum_start[i],
+	        .csum_offset = batch->csum_offset[i],
+	        .gso_size = batch->gso_size[i],
+	        .header_length = batch->header_length[i],
 	};
 	return worker_post(worker, &event) ? PR_DROP_COUNT : PR_DROP_PUNT_FULL;
 }

@@ -24,12 +24,12 @@ static inline enum pr_drop_reason check_header(struct batch *batch, uint64_t i)
 		return PR_DROP_IP_CHECKSUM;
 	if (unlikely(ip4_is_martian(load_be32(ip + 12)) || ip4_is_martian(load_be32(ip + 16))))
 		return PR_DROP_IP_MARTIAN;
-	if (total < length && likely(batch->body[i]->nb_segs == 1)) {
+	if (total < length) {
+		/* What was left to the receiver ends where the packet does. */
+		if (unlikely(batch->offload[i]))
+			return PR_DROP_IP_HEADER;
 		/* A frame of 60 bytes may carry less: what is behind is not ours to pass on. */
-		rte_pktmbuf_trim(batch->body[i], (uint16_t)(length - total));
-		batch->length[i] = L3_OFFSET + total;
-		if (batch->head_length[i] > batch->length[i])
-			batch->head_length[i] = (uint16_t)batch->length[i];
+		batch_trim(batch, i, L3_OFFSET + total);
 	}
 	return PR_DROP_COUNT;
 }
@@ -68,7 +68,7 @@ static inline void dispatch(struct batch *batch, uint64_t i, uint32_t index)
 	}
 	switch (hop->type) {
 	case NEXT_HOP_FORWARD:
-		if (unlikely(batch->length[i] - L3_OFFSET > hop->mtu)) {
+		if (unlikely(batch_wire_length(batch, i) - L3_OFFSET > hop->mtu)) {
 			refuse(batch, i, PR_DROP_MTU_EXCEEDED);
 			return;
 		}

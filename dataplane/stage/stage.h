@@ -18,6 +18,8 @@ void pipeline_run(struct worker *worker, struct batch *batch);
 /* Adds a packet that a stage made to the worker's second batch, at tx; runs that batch when it is
  * full. Returns the entry. The caller sets in_port, out_port and out_tag before the next call. */
 uint32_t pipeline_add_copy(struct worker *worker, struct rte_mbuf *m);
+/* The same with a second receiver of a shared entry (batch_share); sets in_port too. */
+uint32_t pipeline_add_clone(struct worker *worker, const struct batch *batch, uint64_t i);
 /* Runs what pipeline_add_copy left. */
 void pipeline_flush_copies(struct worker *worker);
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* tx: groups the batch by egress port and sends each group in one call. */
+/* tx: groups the batch by egress port and sends each group in one call. What a receiver does not
+ * take (checksums, segmentation) is done here, on the way. */
 #include <emmintrin.h>
 
+#include "dataplane/offload.h"
 #include "dataplane/stage/ip4.h"
 #include "dataplane/stage/stage.h"
 
@@ -33,6 +35,9 @@ static inline void tag_on(struct batch *batch, uint64_t i)
 	store_be16(head + 14, batch->tci[i] | batch->out_tag[i]);
 	batch->head[i] = head;
 	batch->length[i] += 4;
+	batch->head_length[i] = (uint16_t)(batch->head_length[i] + 4);
+	batch->csum_start[i] = (uint16_t)(batch->csum_start[i] + 4);
+	batch->header_length[i] = (uint16_t)(batch->header_length[i] + 4);
 }
 
 /* A frame that had two tags shows the inner one: untagged, it would be one of that VLAN to whoever
@@ -42,32 +47,92 @@ static inline bool is_still_tagged(const struct batch *batch, uint64_t i)
 	return load_be16(batch->head[i] + 12) == RTE_ETHER_TYPE_VLAN;
 }
 
-/* Drops the entries whose packets the device left to us. */
-static void refuse_packets(struct batch *batch, uint64_t mask, const struct port *port,
-        struct rte_mbuf *const *packets, unsigned n)
+/* Segments go out like a batch of their own, bodies still where they are. Returns whether any went;
+ * the caller counts the first of them. */
+static bool send_segments(struct worker *worker, struct device *device, struct batch *batch,
+        uint64_t i, uint8_t accepts)
 {
-	bool down = !(port_flags(port) & PORT_READY) ||
-	            !atomic_load_explicit(&port->device->guest, memory_order_relaxed);
+	struct counters *counters = &worker->counters;
+	struct batch *cut = &worker->segments;
+	unsigned n = offload_segments(cut, batch, i, accepts & OFFLOAD_CSUM), went, lost;
+	uint64_t all = n < PR_BATCH ? (UINT64_C(1) << n) - 1 : UINT64_MAX;
+	uint64_t sent = device->ops->tx(device, worker, cut, all);
+	uint16_t port = batch->out_port[i];
 
-	for (unsigned k = 0; k < n; k++) {
-		BATCH_FOREACH (i, mask) {
-			if (batch->body[i] == packets[k])
-				batch_drop(
-				        batch, i, down ? PR_DROP_EGRESS_DOWN : PR_DROP_EGRESS_FULL);
-		}
+	/* A device without guest memory took copies, and left those that it refused. */
+	BATCH_FOREACH (k, all & ~sent)
+		if (cut->body[k])
+			rte_pktmbuf_free(cut->body[k]);
+	went = (unsigned)__builtin_popcountll(sent);
+	lost = n - went;
+	batch->reason[i] = PR_DROP_EGRESS_FULL;
+	if (went) {
+		counter_add(&counters->fragments, n - 1);
+		counter_add(&counters->out, went - 1);
+		counter_add(&counters->port[port].tx_packets, went - 1);
+		counter_add(&counters->drops, lost);
+		counter_add(&counters->drop_reasons[PR_DROP_EGRESS_FULL], lost);
+		counter_add(&counters->port[port].drops[PR_DROP_EGRESS_FULL], lost);
 	}
+	cut->count = cut->n_spans = 0;
+	cut->offloads = false;
+	return went;
+}
+
+/* Some entries have what the device does not take. The order of packets is kept: what stands before
+ * a packet that is cut goes out before it. */
+static uint64_t send_finished(struct worker *worker, struct device *device, struct batch *batch,
+        uint64_t mask, uint8_t accepts)
+{
+	uint64_t waiting = 0, sent = 0;
+
+	BATCH_FOREACH (i, mask) {
+		uint8_t unfinished = (uint8_t)(batch->offload[i] & ~accepts);
+
+		if (unfinished & OFFLOAD_TSO) {
+			if (waiting)
+				sent |= device->ops->tx(device, worker, batch, waiting);
+			waiting = 0;
+			if (send_segments(worker, device, batch, i, accepts))
+				sent |= UINT64_C(1) << i;
+			continue;
+		}
+		if (unfinished & OFFLOAD_CSUM)
+			offload_checksum(batch, i);
+		waiting |= UINT64_C(1) << i;
+	}
+	if (waiting)
+		sent |= device->ops->tx(device, worker, batch, waiting);
+	return sent;
+}
+
+static uint64_t send_group(struct worker *worker, struct port *port, struct batch *batch, uint64_t mask)
+{
+	struct device *device = port->device;
+	uint8_t accepts;
+
+	if (unlikely(!(port_flags(port) & PORT_READY))) {
+		BATCH_FOREACH (i, mask)
+			batch->reason[i] = PR_DROP_EGRESS_DOWN;
+		return 0;
+	}
+	if (likely(!batch->offloads))
+		return device->ops->tx(device, worker, batch, mask);
+	accepts = atomic_load_explicit(&device->accepts, memory_order_relaxed);
+	return send_finished(worker, device, batch, mask, accepts);
 }
 
 /* Sends the entries of the mask through one port. Entries too large for it are dropped. */
 static void send_port(struct worker *worker, struct batch *batch, uint16_t number, uint64_t mask)
 {
 	struct port *port = &shared->port[number];
-	struct rte_mbuf *packets[PR_BATCH];
-	unsigned n = 0, sent = 0;
-	uint64_t bytes = 0, sendable = 0;
+	uint32_t limit = port->mtu + (uint32_t)RTE_ETHER_HDR_LEN;
+	struct rte_mbuf *done[PR_BATCH];
+	uint64_t bytes = 0, sendable = 0, sent;
+	unsigned n_done = 0;
 
 	BATCH_FOREACH (i, mask) {
-		if (unlikely(batch->length[i] > port->mtu + (uint32_t)RTE_ETHER_HDR_LEN)) {
+		if (unlikely(batch_wire_length(batch, i) > limit)) {
 			batch_drop(batch, i, PR_DROP_MTU_EXCEEDED);
 			continue;
 		}
@@ -78,30 +143,37 @@ static void send_port(struct worker *worker, struct batch *batch, uint16_t numbe
 			continue;
 		}
 		sendable |= UINT64_C(1) << i;
+	}
+	sent = send_group(worker, port, batch, sendable);
+	BATCH_FOREACH (i, sent) {
 		bytes += batch->length[i];
-		packets[n++] = batch_mbuf(batch, i);
+		if (batch->body[i])
+			done[n_done++] = batch->body[i];
 	}
-	if (likely(port_flags(port) & PORT_READY))
-		sent = port->device->ops->tx(port->device, worker->index, packets, n);
-	if (unlikely(sent < n)) {
-		for (unsigned k = sent; k < n; k++)
-			bytes -= packets[k]->pkt_len;
-		refuse_packets(batch, sendable, port, packets + sent, n - sent);
-	}
-	counter_add(&worker->counters.out, sent);
-	counter_add(&worker->counters.port[number].tx_packets, sent);
+	if (n_done)
+		rte_pktmbuf_free_bulk(done, n_done);
+	batch->todo[PR_STAGE_DROP] |= sendable & ~sent;
+	counter_add(&worker->counters.out, (unsigned)__builtin_popcountll(sent));
+	counter_add(
+	        &worker->counters.port[number].tx_packets, (unsigned)__builtin_popcountll(sent));
 	counter_add(&worker->counters.port[number].tx_bytes, bytes);
 }
 
 void stage_tx(struct worker *worker, struct batch *batch)
 {
-	uint64_t mask = batch_take(batch, PR_STAGE_TX);
+	uint64_t left = batch_take(batch, PR_STAGE_TX), mask[PR_BATCH];
+	uint16_t port[PR_BATCH];
+	unsigned n = 0;
 
-	while (mask) {
-		uint16_t port = batch->out_port[__builtin_ctzll(mask)];
-		uint64_t same = equal16(batch->out_port, port) & mask;
+	for (; left; left &= ~mask[n++]) {
+		struct device *device;
 
-		send_port(worker, batch, port, same);
-		mask &= ~same;
+		port[n] = batch->out_port[__builtin_ctzll(left)];
+		mask[n] = equal16(batch->out_port, port[n]) & left;
+		device = shared->port[port[n]].device;
+		if (device->ops->prepare)
+			device->ops->prepare(device);
 	}
+	for (unsigned k = 0; k < n; k++)
+		send_port(worker, batch, port[k], mask[k]);
 }

@@ -35,6 +35,9 @@
 	X(LOCAL_UNHANDLED, local_unhandled, "to the gateway itself, but nothing it serves")        \
 	X(EGRESS_DOWN, egress_down, "the egress port is down or gone")                             \
 	X(EGRESS_FULL, egress_full, "the egress queue is full")                                    \
+	X(GUEST_BUFFER, guest_buffer, "longer than the receiving guest's buffers")                 \
+	X(BAD_OFFLOAD, bad_offload,                                                                \
+	        "what the guest left to us (checksum, segments) makes no sense")                   \
 	X(NO_MBUF, no_mbuf, "no packet buffer left")                                               \
 	X(ICMP_LIMIT, icmp_limit, "ICMP error not sent: rate limit")                               \
 	X(SHUTDOWN, shutdown, "held while the daemon stopped")

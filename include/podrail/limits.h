@@ -15,7 +15,9 @@
 #define PR_MTU_MIN       68
 #define PR_MTU_MAX       9000
 #define PR_BATCH         64  /* packets of a batch */
-#define PR_HEAD          128 /* bytes of a packet that stages may look at */
-#define PR_OWNER_MAX     31  /* characters of a route's owner */
+#define PR_HEAD          128 /* bytes of a guest's packet that are copied for stages to look at */
+#define PR_HEAD_MAX      256 /* the most that a head can have: more is pulled at most once */
+#define PR_FRAME_MAX     (65535 + 18) /* a frame with everything left to the receiver (TSO) */
+#define PR_OWNER_MAX     31           /* characters of a route's owner */
 
 #endif

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The stages against frames that nobody should send: bridged with VLANs, and routed. Each frame
  * lies in a buffer of just its size, so that a sanitizer sees a read behind it; afterwards every
- * packet must be accounted for. The first byte of the input chooses the port. */
+ * packet must be accounted for. The first byte of the input chooses the port (low 6 bits), whether
+ * the frame comes in an mbuf or from a guest (bit 7: head copied, rest where it lies), and whether
+ * a guest's virtio_net_hdr comes before it (bit 6). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 #include <rte_ring_elem.h>
 
 #include "dataplane/dataplane.h"
+#include "dataplane/port/vhost_user/ring_io.h"
 #include "dataplane/stage/stage.h"
 
 #define PORTS    6
@@ -32,35 +35,47 @@ static void need(bool condition, const char *what)
 	abort();
 }
 
-static unsigned no_rx(struct device *device, uint16_t queue, struct rte_mbuf **packets, unsigned n)
+static unsigned no_rx(struct device *device, uint16_t queue, struct batch *batch, unsigned n)
 {
 	(void)device;
 	(void)queue;
-	(void)packets;
+	(void)batch;
 	(void)n;
 	return 0;
 }
 
 /* Reads every byte that is sent, so that the sanitizer looks too; refuses some. */
-static unsigned checking_tx(
-        struct device *device, unsigned index, struct rte_mbuf **packets, unsigned n)
+static uint64_t checking_tx(
+        struct device *device, struct worker *by, struct batch *batch, uint64_t mask)
 {
 	static unsigned calls;
-	unsigned sum = 0, taken = ++calls % 17 ? n : n / 2;
+	unsigned sum = 0;
+	uint64_t sent = 0;
 
 	(void)device;
-	(void)index;
-	for (unsigned k = 0; k < n; k++) {
-		const uint8_t *byte = rte_pktmbuf_mtod(packets[k], const uint8_t *);
+	(void)by;
+	BATCH_FOREACH (i, mask) {
+		struct cursor rest = batch_rest(batch, i);
+		uint32_t left = batch->length[i] - batch->head_length[i];
 
-		need(packets[k]->pkt_len == packets[k]->data_len, "lengths differ");
-		need(packets[k]->pkt_len >= 14, "a frame became shorter than its header");
-		for (unsigned b = 0; b < packets[k]->pkt_len; b++)
-			sum += byte[b];
+		need(batch->length[i] >= 14, "a frame became shorter than its header");
+		need(batch->head_length[i] <= batch->length[i], "a head is longer than its frame");
+		for (unsigned b = 0; b < batch->head_length[i]; b++)
+			sum += batch->head[i][b];
+		while (left) {
+			struct span span = cursor_take(&rest, left);
+
+			need(span.length > 0, "a frame has fewer bytes than it says");
+			for (unsigned b = 0; b < span.length; b++)
+				sum += span.at[b];
+			left -= span.length;
+		}
+		batch->reason[i] = PR_DROP_EGRESS_FULL;
+		if (++calls % 17)
+			sent |= UINT64_C(1) << i;
 	}
 	need(sum != 1, "never");
-	rte_pktmbuf_free_bulk(packets, taken);
-	return taken;
+	return sent;
 }
 
 static const struct device_ops checking = {.rx = no_rx, .tx = checking_tx};
@@ -127,6 +142,8 @@ static void add_port(unsigned n, uint16_t network, bool routed)
 	real_ops = shared->port[index].device->ops;
 	shared->port[index].device->ops = &checking;
 	atomic_store(&shared->port[index].device->guest, 1);
+	/* Some take checksums, some segments, some nothing. */
+	atomic_store(&shared->port[index].device->accepts, n % 3 == 0 ? 7 : n % 3 == 1 ? 1 : 0);
 }
 
 static void add_routes(uint16_t network)
@@ -220,6 +237,35 @@ static struct rte_mbuf *make_packet(const uint8_t *frame, size_t size)
 	return m;
 }
 
+/* As split_rx adds it: one piece of guest memory of just this size. */
+static uint8_t *add_guest_packet(const uint8_t *frame, size_t size, bool with_header)
+{
+	struct virtio_net_hdr header = {0};
+	struct batch *batch = &worker->batch;
+	uint8_t *memory;
+	uint32_t i;
+
+	if (with_header && size >= sizeof(header)) {
+		memcpy(&header, frame, sizeof(header));
+		frame += sizeof(header);
+		size -= sizeof(header);
+	}
+	memory = malloc(size + !size);
+	need(memory != NULL, "no memory");
+	memcpy(memory, frame, size);
+	i = batch_add_empty(batch);
+	batch->length[i] = (uint32_t)size;
+	batch->head_length[i] = (uint16_t)RTE_MIN(size, (size_t)PR_HEAD);
+	memcpy(batch->head[i], memory, batch->head_length[i]);
+	batch->rest[i] = memory + batch->head_length[i];
+	batch->rest_length[i] = batch->length[i] - batch->head_length[i];
+	if ((header.flags | header.gso_type) && !offload_parse(batch, i, &header)) {
+		batch->in_port[i] = NO_PORT;
+		batch_drop(batch, i, PR_DROP_BAD_OFFLOAD);
+	}
+	return memory;
+}
+
 /* What was told to the tables thread is taken back here. */
 static void take_events(void)
 {
@@ -236,8 +282,7 @@ static void take_events(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct counters *c;
-	struct rte_mbuf *m;
-	uint32_t i;
+	uint8_t *memory = NULL;
 
 	if (!worker)
 		start();
@@ -245,16 +290,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	c = &worker->counters;
 	worker->now = rte_rdtsc();
-	m = make_packet(data + 1, size - 1);
-	i = batch_add(&worker->batch, m);
-	worker->batch.in_device[i] = shared->port[data[0] % PORTS].device->index;
-	worker->batch.in_port[i] = NO_PORT;
-	batch_next(&worker->batch, i, PR_STAGE_PARSE);
+	if (data[0] & 0x80)
+		memory = add_guest_packet(data + 1, size - 1, data[0] & 0x40);
+	else
+		batch_add(&worker->batch, make_packet(data + 1, size - 1));
+	worker->batch.in_device[0] = shared->port[(data[0] & 0x3f) % PORTS].device->index;
+	worker->batch.in_port[0] = NO_PORT;
+	if (!worker->batch.todo[PR_STAGE_DROP])
+		batch_next(&worker->batch, 0, PR_STAGE_PARSE);
 	worker->counters.in++;
 	pipeline_run(worker, &worker->batch);
+	free(memory);
 	take_events();
 	need(c->held == held, "a punted packet is missing");
-	need(c->in + c->generated + c->replicated == c->out + c->drops + c->consumed + c->held,
+	need(c->in + c->generated + c->replicated + c->fragments ==
+	                c->out + c->drops + c->consumed + c->held,
 	        "packets are not conserved");
 	need(rte_mempool_in_use_count(shared->mbufs) == 0, "a packet buffer leaked");
 	return 0;

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Receiving from and sending to guests: which queue. Workers only. */
+#include <rte_hash_crc.h>
+#include <rte_prefetch.h>
+#include <rte_spinlock.h>
+
+#include "dataplane/port/vhost_user/ring.h"
+#include "dataplane/port/vhost_user/vhost.h"
+#include "dataplane/worker.h"
+
+static inline struct guest_ring *ring_of(struct device *device, unsigned q)
+{
+	struct guest_ring *ring = atomic_load_explicit(&device->ring[q], memory_order_acquire);
+
+	return likely(ring != NULL) && likely(atomic_load_explicit(&ring->error,
+	                                              memory_order_relaxed) == RING_OK)
+	               ? ring
+	               : NULL;
+}
+
+static unsigned vhost_rx(struct device *device, uint16_t queue, struct batch *batch, unsigned n)
+{
+	struct guest_ring *ring = ring_of(device, 2u * queue + 1);
+
+	if (!ring)
+		return 0;
+	n = ring->is_packed ? packed_rx(ring, batch, n) : split_rx(ring, batch, n);
+	if (n)
+		batch->source[batch->n_sources++] = ring;
+	return n;
+}
+
+void vhost_return(struct worker *worker, struct batch *batch)
+{
+	for (unsigned n = 0; n < batch->n_sources; n++) {
+		if (batch->source[n]->is_packed)
+			packed_return(batch->source[n], &worker->notifier);
+		else
+			split_return(batch->source[n], &worker->notifier);
+	}
+	batch->n_sources = 0;
+}
+
+/* One queue, one burst; a lock only where workers share the queue. */
+static uint64_t send_queue(struct device *device, struct worker *worker, unsigned queue, bool lock,
+        struct batch *batch, uint64_t mask)
+{
+	struct guest_ring *ring = ring_of(device, 2 * queue);
+	uint64_t sent;
+
+	if (unlikely(!ring)) {
+		BATCH_FOREACH (i, mask)
+			batch->reason[i] = PR_DROP_EGRESS_DOWN;
+		return 0;
+	}
+	if (lock)
+		rte_spinlock_lock(&device->tx_lock[queue]);
+	sent = ring->is_packed ? packed_tx(ring, batch, mask, &worker->notifier)
+	                       : split_tx(ring, batch, mask, &worker->notifier);
+	if (lock)
+		rte_spinlock_unlock(&device->tx_lock[queue]);
+	return sent;
+}
+
+/* Addresses and ports of both ends for IPv4, addresses for IPv6, MACs else: all packets of a flow
+ * give one value. */
+static inline uint32_t flow_hash(const struct batch *batch, uint64_t i)
+{
+	const uint8_t *head = batch->head[i];
+	unsigned length = batch->head_length[i];
+	uint64_t a, b = 0;
+
+	if (length < 34)
+		return 0;
+	if (head[12] == 0x08 && head[13] == 0x00) {
+		memcpy(&a, head + 26, 8);
+		/* Ports too, unless it is a fragment. */
+		if (length >= 38 && head[14] == 0x45 && !((head[20] & 0x3f) | head[21]) &&
+		        (head[23] == 6 || head[23] == 17))
+			memcpy(&b, head + 34, 4);
+	} else if (head[12] == 0x86 && head[13] == 0xdd && length >= 54) {
+		uint64_t part[4];
+
+		memcpy(part, head + 22, sizeof(part));
+		a = part[0] ^ part[2];
+		b = part[1] ^ part[3];
+	} else {
+		memcpy(&a, head, 8);
+		memcpy(&b, head + 8, 4);
+	}
+	return rte_hash_crc_8byte(a, rte_hash_crc_8byte(b, 0));
+}
+
+/* Several queues are ours: each flow keeps to one. */
+static uint64_t send_spread(struct device *device, struct worker *worker, const uint8_t *queues,
+        unsigned n_queues, struct batch *batch, uint64_t mask)
+{
+	uint64_t part[PR_QUEUES_MAX] = {0}, sent = 0;
+
+	BATCH_FOREACH (i, mask)
+		part[(flow_hash(batch, i) >> 8) % n_queues] |= UINT64_C(1) << i;
+	for (unsigned q = 0; q < n_queues; q++)
+		if (part[q])
+			sent |= send_queue(device, worker, queues[q], false, batch, part[q]);
+	return sent;
+}
+
+/* Worker w owns queues q with q mod W == w; with fewer queues than workers they are shared. */
+static uint64_t vhost_tx(
+        struct device *device, struct worker *worker, struct batch *batch, uint64_t mask)
+{
+	uint64_t guest = atomic_load_explicit(&device->guest, memory_order_relaxed);
+	unsigned running = GUEST_QUEUES(guest, GUEST_RX_SHIFT);
+	uint8_t queues[PR_QUEUES_MAX], own[PR_QUEUES_MAX];
+	unsigned n = 0, n_own = 0;
+
+	if (likely(running == 1))
+		return send_queue(device, worker, 0, shared->n_workers > 1, batch, mask);
+	if (unlikely(!running)) {
+		BATCH_FOREACH (i, mask)
+			batch->reason[i] = PR_DROP_EGRESS_DOWN;
+		return 0;
+	}
+	for (unsigned q = 0; q < PR_QUEUES_MAX; q++)
+		if (running & 1u << q)
+			queues[n++] = (uint8_t)q;
+	if (n < shared->n_workers)
+		return send_queue(device, worker, queues[worker->index % n], true, batch, mask);
+	for (unsigned q = worker->index; q < n; q += shared->n_workers)
+		own[n_own++] = queues[q];
+	if (n_own == 1)
+		return send_queue(device, worker, own[0], false, batch, mask);
+	return send_spread(device, worker, own, n_own, batch, mask);
+}
+
+/* The line that says how many buffers the guest has for us: another core wrote it last. */
+static void vhost_prepare(struct device *device)
+{
+	const struct guest_ring *ring = ring_of(device, 0);
+
+	if (ring)
+		rte_prefetch0(ring->is_packed ? (const void *)&ring->desc.packed[ring->next_avail]
+		                              : (const void *)&ring->avail->idx);
+}
+
+const struct device_ops vhost_ops = {
+        .rx = vhost_rx,
+        .tx = vhost_tx,
+        .prepare = vhost_prepare,
+};
