@@ -47,7 +47,8 @@ static void defaults_are_filled_in(void **state)
 	        "'trunk':[],'isolated':false,'macLimit':16,'floodRate':1000,'socket':'%s/s',"
 	        "'mode':'client','queues':1,'addresses':['198.18.0.2/32'],'allowedPrefixes':[],"
 	        "'allowedMacs':[],'trust':false,'socketGroup':-1,'index':0,'state':'down',"
-	        "'connected':false,'refusedConnects':0}}",
+	        "'connected':false,'refusedConnects':0,"
+	        "'protocolErrors':0,'ringErrors':0,'memoryErrors':0}}",
 	        dir);
 	call_answers(expected, "port.add",
 	        "{'name':'p1'," VHOST ",'socket':'%s/s','mac':'02:00:00:00:00:11',"
