@@ -90,6 +90,8 @@ static inline struct note *mbuf_note(struct rte_mbuf *m)
 #define SAMPLE_EVERY 256 /* batches: cycles of stages are taken of one in so many */
 #define RX_BURST     32
 
+#define PUBLISHED_MAX (2 * PR_BATCH)
+
 enum worker_state {
 	WORKER_STARTS,
 	WORKER_RUNS,
@@ -113,6 +115,9 @@ struct worker {
 	struct batch copies;   /* of floods, and packets made by stages: they start at tx */
 	struct batch segments; /* of one packet that its receiver does not cut itself */
 	struct notifier notifier;
+	/* Rings that this batch has published something in; their guests are told at its end. */
+	unsigned n_published;
+	struct guest_ring *published[PUBLISHED_MAX];
 	struct {
 		uint64_t key;
 		uint64_t second;

@@ -155,7 +155,7 @@ static bool turn(struct worker *worker)
 	pipeline_run(worker, batch);
 	/* Senders' buffers go back after their packets have arrived: a kill repeats some, loses
 	 * none. */
-	vhost_return(worker, batch);
+	vhost_finish(worker, batch);
 	if (worker->posted) {
 		worker->posted = false;
 		tables_wake();

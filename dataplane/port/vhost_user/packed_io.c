@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Packed rings (virtio 1.1, 2.7). Workers only. */
-#include "dataplane/port/vhost_user/notify.h"
 #include "dataplane/port/vhost_user/ring_io.h"
 
 #define AVAIL_BIT (1 << VRING_PACKED_DESC_F_AVAIL)
@@ -71,18 +70,16 @@ static inline void use(struct guest_ring *ring, struct place place, uint16_t id,
 	        &word[1], (uint64_t)length | (uint64_t)id << 32 | flags << 48, __ATOMIC_RELEASE);
 }
 
-static void notify(struct guest_ring *ring, struct notifier *notifier)
+bool packed_wants_signal(struct guest_ring *ring)
 {
 	uint16_t old = ring->signalled, new = ring->next_used, flags, event;
 	bool valid = ring->signalled_valid;
 
 	ring->signalled = new;
 	ring->signalled_valid = true;
-	/* What was published must be seen before we look whether the driver sleeps (2.7.10). */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	flags = load16(&ring->driver_event->flags);
 	if (flags == VRING_PACKED_EVENT_FLAG_DISABLE)
-		return;
+		return false;
 	if (flags == VRING_PACKED_EVENT_FLAG_DESC && ring->event_index && valid) {
 		uint16_t where = load16(&ring->driver_event->off_wrap);
 
@@ -91,10 +88,9 @@ static void notify(struct guest_ring *ring, struct notifier *notifier)
 			old = (uint16_t)(old - ring->size);
 		if (ring->used_wrap != where >> VRING_PACKED_EVENT_F_WRAP_CTR)
 			event = (uint16_t)(event - ring->size);
-		if (!vring_need_event(event, new, old))
-			return;
+		return vring_need_event(event, new, old);
 	}
-	notifier_signal(notifier, atomic_load_explicit(&ring->call_fd, memory_order_acquire));
+	return true;
 }
 
 static inline struct place used_place(const struct guest_ring *ring)
@@ -142,8 +138,7 @@ unsigned packed_rx(struct guest_ring *ring, struct batch *batch, unsigned n)
 			looked++;
 			break;
 		}
-		rte_prefetch0(at[looked]);
-		rte_prefetch0(at[looked] + RTE_CACHE_LINE_SIZE);
+		prefetch_in(ring, at[looked], d[looked].length);
 		ahead = place_after(ring, ahead, 1);
 	}
 	for (k = 0; k < looked; k++) {
@@ -175,7 +170,7 @@ unsigned packed_rx(struct guest_ring *ring, struct batch *batch, unsigned n)
 	return k;
 }
 
-void packed_return(struct guest_ring *ring, struct notifier *notifier)
+void packed_return(struct guest_ring *ring)
 {
 	struct place first = used_place(ring), place = first;
 
@@ -191,7 +186,6 @@ void packed_return(struct guest_ring *ring, struct notifier *notifier)
 	set_used(ring, place);
 	ring->n_taken = 0;
 	ring->taken_slots = 0;
-	notify(ring, notifier);
 }
 
 /* What a burst has filled and not yet shown. */
@@ -258,8 +252,7 @@ static unsigned send_chains(struct guest_ring *ring, struct batch *batch, uint64
 	return all;
 }
 
-uint64_t packed_tx(
-        struct guest_ring *ring, struct batch *batch, uint64_t mask, struct notifier *notifier)
+uint64_t packed_tx(struct guest_ring *ring, struct batch *batch, uint64_t mask)
 {
 	struct shown shown = {.place = used_place(ring), .first = used_place(ring)};
 	unsigned n = (unsigned)__builtin_popcountll(mask), looked, k = 0;
@@ -278,8 +271,8 @@ uint64_t packed_tx(
 		to[looked] = guest_address(ring->memory, d[looked].address, d[looked].length);
 		if (unlikely(!to[looked]))
 			break;
-		rte_prefetch0_write(to[looked]);
-		rte_prefetch0_write(to[looked] + RTE_CACHE_LINE_SIZE);
+		rte_prefetch0(to[looked]);
+		rte_prefetch0_write(to[looked] + ring->header);
 		ahead = place_after(ring, ahead, 1);
 	}
 	BATCH_FOREACH (i, mask) {
@@ -305,6 +298,5 @@ uint64_t packed_tx(
 	set_used(ring, shown.place);
 	ring->next_avail = place.slot;
 	ring->avail_wrap = place.wrap;
-	notify(ring, notifier);
 	return sent;
 }

@@ -42,8 +42,6 @@ struct descriptor {
 	uint16_t next; /* packed: the buffer's id */
 };
 
-struct notifier;
-
 struct guest_ring {
 	/* ---- constant while published ---- */
 	const struct guest_memory *memory;
@@ -88,17 +86,20 @@ unsigned ring_fail(struct guest_ring *ring, enum ring_error error);
 unsigned split_rx(struct guest_ring *ring, struct batch *batch, unsigned n);
 unsigned packed_rx(struct guest_ring *ring, struct batch *batch, unsigned n);
 
-/* Gives all buffers back that rx has taken, in ring order, and tells the guest if it wants to know.
- * Worker. */
-void split_return(struct guest_ring *ring, struct notifier *notifier);
-void packed_return(struct guest_ring *ring, struct notifier *notifier);
+/* Gives all buffers back that rx has taken, in ring order. Worker. */
+void split_return(struct guest_ring *ring);
+void packed_return(struct guest_ring *ring);
 
 /* Copies the entries of the mask into the guest's receive buffers and publishes them. Returns those
  * that went; for others sets batch->reason to PR_DROP_EGRESS_FULL or PR_DROP_GUEST_BUFFER. Worker,
  * under the queue's lock if others send to it too. */
-uint64_t split_tx(
-        struct guest_ring *ring, struct batch *batch, uint64_t mask, struct notifier *notifier);
-uint64_t packed_tx(
-        struct guest_ring *ring, struct batch *batch, uint64_t mask, struct notifier *notifier);
+uint64_t split_tx(struct guest_ring *ring, struct batch *batch, uint64_t mask);
+uint64_t packed_tx(struct guest_ring *ring, struct batch *batch, uint64_t mask);
+
+/* Whether the driver wants to be told of what was published since the last call. The caller has put
+ * a full fence between that and this: the driver writes what it wants before it looks at the ring
+ * for the last time (virtio 1.1, 2.6.7.1, 2.7.10). Worker, under the same lock. */
+bool split_wants_signal(struct guest_ring *ring);
+bool packed_wants_signal(struct guest_ring *ring);
 
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Split rings (virtio 1.1, 2.6). Workers only. */
-#include "dataplane/port/vhost_user/notify.h"
 #include "dataplane/port/vhost_user/ring_io.h"
 
 static inline uint16_t mask_of(const struct guest_ring *ring)
@@ -90,8 +89,7 @@ unsigned split_rx(struct guest_ring *ring, struct batch *batch, unsigned n)
 		                ? guest_address(ring->memory, d[k].address, d[k].length)
 		                : NULL;
 		if (likely(at[k] != NULL)) {
-			rte_prefetch0(at[k]);
-			rte_prefetch0(at[k] + RTE_CACHE_LINE_SIZE);
+			prefetch_in(ring, at[k], d[k].length);
 		}
 	}
 	for (k = 0; k < n; k++) {
@@ -111,29 +109,22 @@ unsigned split_rx(struct guest_ring *ring, struct batch *batch, unsigned n)
 	return k;
 }
 
-static void notify(struct guest_ring *ring, struct notifier *notifier)
+bool split_wants_signal(struct guest_ring *ring)
 {
 	uint16_t old = ring->signalled;
 	bool valid = ring->signalled_valid;
 
-	/* What was published must be seen before we look whether the driver sleeps (2.6.7.1). */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (ring->event_index) {
-		ring->signalled = ring->next_used;
-		ring->signalled_valid = true;
-		if (valid && !vring_need_event(load16(used_event(ring)), ring->next_used, old))
-			return;
-	} else if (load16(&ring->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT) {
-		return;
-	}
-	notifier_signal(notifier, atomic_load_explicit(&ring->call_fd, memory_order_acquire));
+	if (!ring->event_index)
+		return !(load16(&ring->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
+	ring->signalled = ring->next_used;
+	ring->signalled_valid = true;
+	return !valid || vring_need_event(load16(used_event(ring)), ring->next_used, old);
 }
 
-static void publish(struct guest_ring *ring, uint16_t n, struct notifier *notifier)
+static void publish(struct guest_ring *ring, uint16_t n)
 {
 	ring->next_used = (uint16_t)(ring->next_used + n);
 	__atomic_store_n(&ring->used->idx, ring->next_used, __ATOMIC_RELEASE);
-	notify(ring, notifier);
 }
 
 static inline void use(struct guest_ring *ring, uint16_t at, uint16_t id, uint32_t length)
@@ -141,7 +132,7 @@ static inline void use(struct guest_ring *ring, uint16_t at, uint16_t id, uint32
 	ring->used->ring[at & mask_of(ring)] = (struct vring_used_elem){id, length};
 }
 
-void split_return(struct guest_ring *ring, struct notifier *notifier)
+void split_return(struct guest_ring *ring)
 {
 	uint16_t n = ring->n_taken;
 
@@ -149,7 +140,7 @@ void split_return(struct guest_ring *ring, struct notifier *notifier)
 		use(ring, (uint16_t)(ring->next_used + k), ring->taken[k].id, 0);
 	ring->n_taken = 0;
 	if (n)
-		publish(ring, n, notifier);
+		publish(ring, n);
 }
 
 /* A packet that needs more than one descriptor: as many buffers as it takes when they are
@@ -195,8 +186,7 @@ static unsigned send_chains(struct guest_ring *ring, struct batch *batch, uint64
 	return n;
 }
 
-uint64_t split_tx(
-        struct guest_ring *ring, struct batch *batch, uint64_t mask, struct notifier *notifier)
+uint64_t split_tx(struct guest_ring *ring, struct batch *batch, uint64_t mask)
 {
 	unsigned n = (unsigned)__builtin_popcountll(mask), k = 0;
 	struct descriptor d[PR_BATCH];
@@ -223,8 +213,8 @@ uint64_t split_tx(
 		                ? guest_address(ring->memory, d[k].address, d[k].length)
 		                : NULL;
 		if (likely(to[k] != NULL)) {
-			rte_prefetch0_write(to[k]);
-			rte_prefetch0_write(to[k] + RTE_CACHE_LINE_SIZE);
+			rte_prefetch0(to[k]);
+			rte_prefetch0_write(to[k] + ring->header);
 		}
 	}
 	k = 0;
@@ -248,6 +238,6 @@ uint64_t split_tx(
 	}
 	ring->next_avail = (uint16_t)(at + k);
 	if (k)
-		publish(ring, (uint16_t)k, notifier);
+		publish(ring, (uint16_t)k);
 	return sent;
 }

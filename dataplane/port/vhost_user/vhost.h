@@ -26,8 +26,9 @@ int vhost_open(struct device *device, const struct dp_port_spec *spec, struct dp
 void vhost_close(struct device *device);
 void vhost_state(const struct device *device, struct dp_port_state *state);
 
-/* Gives the senders' buffers of a batch back. Worker, once its packets have gone. */
-void vhost_return(struct worker *worker, struct batch *batch);
+/* The batch's packets have gone: gives the senders' buffers back, and tells the guests that want to
+ * know of it. Worker. */
+void vhost_finish(struct worker *worker, struct batch *batch);
 
 extern const struct device_ops vhost_ops;
 

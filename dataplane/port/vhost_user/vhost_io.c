@@ -30,15 +30,40 @@ static unsigned vhost_rx(struct device *device, uint16_t queue, struct batch *ba
 	return n;
 }
 
-void vhost_return(struct worker *worker, struct batch *batch)
+static void signal_if_wanted(struct worker *worker, struct guest_ring *ring)
+{
+	if (ring->is_packed ? packed_wants_signal(ring) : split_wants_signal(ring))
+		notifier_signal(&worker->notifier,
+		        atomic_load_explicit(&ring->call_fd, memory_order_acquire));
+}
+
+/* One fence for all rings of a batch, once their stores have had time to arrive. */
+static void signal_all(struct worker *worker)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	for (unsigned n = 0; n < worker->n_published; n++)
+		signal_if_wanted(worker, worker->published[n]);
+	worker->n_published = 0;
+}
+
+static void signal_later(struct worker *worker, struct guest_ring *ring)
+{
+	if (unlikely(worker->n_published == PUBLISHED_MAX))
+		signal_all(worker);
+	worker->published[worker->n_published++] = ring;
+}
+
+void vhost_finish(struct worker *worker, struct batch *batch)
 {
 	for (unsigned n = 0; n < batch->n_sources; n++) {
-		if (batch->source[n]->is_packed)
-			packed_return(batch->source[n], &worker->notifier);
-		else
-			split_return(batch->source[n], &worker->notifier);
+		struct guest_ring *ring = batch->source[n];
+
+		ring->is_packed ? packed_return(ring) : split_return(ring);
+		signal_later(worker, ring);
 	}
 	batch->n_sources = 0;
+	if (worker->n_published)
+		signal_all(worker);
 }
 
 /* One queue, one burst; a lock only where workers share the queue. */
@@ -55,10 +80,14 @@ static uint64_t send_queue(struct device *device, struct worker *worker, unsigne
 	}
 	if (lock)
 		rte_spinlock_lock(&device->tx_lock[queue]);
-	sent = ring->is_packed ? packed_tx(ring, batch, mask, &worker->notifier)
-	                       : split_tx(ring, batch, mask, &worker->notifier);
-	if (lock)
-		rte_spinlock_unlock(&device->tx_lock[queue]);
+	sent = ring->is_packed ? packed_tx(ring, batch, mask) : split_tx(ring, batch, mask);
+	if (!lock) {
+		signal_later(worker, ring);
+		return sent;
+	}
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	signal_if_wanted(worker, ring);
+	rte_spinlock_unlock(&device->tx_lock[queue]);
 	return sent;
 }
 
