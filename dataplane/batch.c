@@ -67,6 +67,7 @@ bool batch_land(struct batch *batch, uint64_t i)
 	if (batch->body[i])
 		rte_pktmbuf_free(batch->body[i]);
 	batch->body[i] = m;
+	batch->mbufs = true;
 	batch->head[i] = rte_pktmbuf_mtod(m, uint8_t *);
 	batch->head_length[i] = m->data_len;
 	batch->length[i] = m->pkt_len;
@@ -126,6 +127,7 @@ uint32_t batch_clone(struct batch *to, const struct batch *from, uint64_t i)
 	to->head_length[copy] = from->head_length[i];
 	to->length[copy] = from->length[i];
 	to->body[copy] = from->body[i];
+	to->mbufs = true;
 	for (struct rte_mbuf *m = from->body[i]; m; m = m->next)
 		rte_mbuf_refcnt_update(m, 1);
 	rest_of_mbuf(to, copy, from->body[i], from->head_length[i]);

@@ -50,12 +50,14 @@ enum offload {
 };
 
 struct guest_ring;
+struct next_hop;
 
 struct batch {
 	uint64_t todo[PR_STAGE_COUNT]; /* bit i: entry i waits for that stage */
 	uint32_t count;                /* entries in use, dead ones included */
 	uint32_t n_spans, n_sources;
 	bool offloads;           /* some entry has any */
+	bool mbufs;              /* some entry has or had a body */
 	uint8_t *head[PR_BATCH]; /* first byte; moves when a tag is taken off or put on */
 	struct rte_mbuf *body[PR_BATCH];
 	const uint8_t *rest[PR_BATCH]; /* first piece of what follows the head */
@@ -69,9 +71,10 @@ struct batch {
 	uint16_t tci[PR_BATCH];       /* priority bits of the tag that was taken off */
 	uint16_t ethertype[PR_BATCH]; /* host order, behind the tag */
 	uint16_t out_port[PR_BATCH];
-	uint16_t out_tag[PR_BATCH];     /* VLAN id to put on, 0: none */
-	uint32_t next_hop[PR_BATCH];    /* index */
-	uint32_t destination[PR_BATCH]; /* IPv4, host order: set by route */
+	uint16_t out_tag[PR_BATCH];           /* VLAN id to put on, 0: none */
+	const struct next_hop *hop[PR_BATCH]; /* set by route: valid for this turn */
+	uint32_t next_hop[PR_BATCH];          /* its index */
+	uint32_t destination[PR_BATCH];       /* IPv4, host order: set by route */
 	uint8_t reason[PR_BATCH];  /* why it dies (enum pr_drop_reason), or what error to send */
 	uint8_t offload[PR_BATCH]; /* enum offload; the four below count only with it */
 	uint16_t csum_start[PR_BATCH];  /* from the head's first byte */
@@ -127,20 +130,40 @@ static inline bool batch_head_in_mbuf(const struct batch *batch, uint64_t i)
 	               batch->head[i] >= batch->heads[PR_BATCH - 1] + sizeof(batch->heads[0]));
 }
 
-/* A new entry whose head will be filled by the caller, in batch.heads. The caller has left room,
- * and sets head_length, length and the rest. */
-static inline uint32_t batch_add_empty(struct batch *batch)
+/* Makes the next n entries empty; a burst at a time, which is a few wide stores. */
+static inline void batch_prepare(struct batch *batch, uint32_t n)
+{
+	uint32_t first = batch->count, end = first + n;
+
+	for (uint32_t i = first; i < end; i++)
+		batch->body[i] = NULL;
+	for (uint32_t i = first; i < end; i++)
+		batch->rest_length[i] = 0;
+	for (uint32_t i = first; i < end; i++)
+		batch->n_more[i] = 0;
+	for (uint32_t i = first; i < end; i++)
+		batch->out_tag[i] = 0;
+	for (uint32_t i = first; i < end; i++)
+		batch->tci[i] = 0;
+	for (uint32_t i = first; i < end; i++)
+		batch->offload[i] = 0;
+}
+
+/* The next prepared entry; its head will be in batch.heads. The caller sets head_length, length and
+ * the rest. */
+static inline uint32_t batch_begin(struct batch *batch)
 {
 	uint32_t i = batch->count++;
 
 	batch->head[i] = batch->heads[i] + HEAD_ROOM;
-	batch->body[i] = NULL;
-	batch->rest_length[i] = 0;
-	batch->n_more[i] = 0;
-	batch->out_tag[i] = 0;
-	batch->tci[i] = 0;
-	batch->offload[i] = 0;
 	return i;
+}
+
+/* Both for one entry. The caller has left room. */
+static inline uint32_t batch_add_empty(struct batch *batch)
+{
+	batch_prepare(batch, 1);
+	return batch_begin(batch);
 }
 
 /* Adds an entry whose head is the mbuf's first segment. The caller has left room. */
@@ -149,6 +172,7 @@ static inline uint32_t batch_add(struct batch *batch, struct rte_mbuf *m)
 	uint32_t i = batch_add_empty(batch);
 
 	batch->body[i] = m;
+	batch->mbufs = true;
 	batch->head[i] = rte_pktmbuf_mtod(m, uint8_t *);
 	batch->length[i] = m->pkt_len;
 	batch->head_length[i] = m->data_len;

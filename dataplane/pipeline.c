@@ -44,7 +44,7 @@ static void pipeline_pass(struct worker *worker, struct batch *batch, bool sampl
 	}
 	batch->count = 0;
 	batch->n_spans = 0;
-	batch->offloads = false;
+	batch->offloads = batch->mbufs = false;
 }
 
 void pipeline_run(struct worker *worker, struct batch *batch)

@@ -15,10 +15,13 @@ static struct poll_list *current(unsigned worker)
 
 static struct poll_list *list_make(unsigned n)
 {
+	static uint64_t generation;
 	struct poll_list *list = malloc(sizeof(*list) + n * sizeof(list->queue[0]));
 
-	if (list)
+	if (list) {
+		list->generation = ++generation;
 		list->n = 0;
+	}
 	return list;
 }
 

@@ -39,11 +39,24 @@ static inline uint64_t counter_get(const uint64_t *counter)
 
 /* What a worker polls. Immutable; the tables thread publishes it, old ones are retired. */
 struct poll_list {
+	uint64_t generation; /* no two lists have the same: addresses come again */
 	unsigned n;
 	struct {
 		struct device *device;
 		uint16_t queue;
 	} queue[];
+};
+
+#define POLLS_MAX (PR_PORTS_MAX * PR_QUEUES_MAX)
+
+/* In which order a worker polls: queues that had packets lately each turn, the others a few at a
+ * time, so that many silent ports cost the busy ones little. The worker's own. */
+struct poll_order {
+	uint64_t generation; /* of the list that the indexes below are about */
+	uint16_t n_hot, n;   /* order[0 .. n_hot) are hot, the rest cold */
+	uint16_t hot_next, cold_next;
+	uint16_t order[POLLS_MAX]; /* indexes into the list */
+	uint8_t empty[POLLS_MAX];  /* by index: hot polls in a row that found nothing */
 };
 
 enum event_type {
@@ -106,11 +119,11 @@ struct worker {
 	unsigned qsbr_id;
 	uint64_t now;     /* TSC at the start of the turn */
 	uint32_t seconds; /* the same in seconds since start */
-	uint32_t cursor;  /* where in the poll list the next turn begins */
 	uint32_t batch_number;
 	bool posted;             /* events were put on the ring in this turn */
 	struct rte_ring *events; /* this worker produces, the tables thread consumes */
 	struct rte_ring *inject; /* the tables thread produces, this worker consumes */
+	struct poll_order polling;
 	struct batch batch;
 	struct batch copies;   /* of floods, and packets made by stages: they start at tx */
 	struct batch segments; /* of one packet that its receiver does not cut itself */

@@ -12,7 +12,9 @@
 #include "dataplane/tables.h"
 #include "dataplane/worker_loop.h"
 
-#define IDLE_PAUSES    256  /* empty turns before the first sleep */
+#define IDLE_PAUSES    256 /* empty turns before the first sleep */
+#define EMPTY_POLLS    64  /* after so many a queue is polled less often */
+#define COLD_TURNS     64
 #define IDLE_SLEEP_MIN 4000 /* nanoseconds */
 #define IDLE_SLEEP_MAX 200000
 
@@ -77,30 +79,107 @@ static inline void add_received(struct batch *batch, struct device *device, unsi
 	batch->todo[PR_STAGE_PARSE] |= mask & ~batch->todo[PR_STAGE_DROP];
 }
 
-/* Fills the batch from as many queues as it takes, starting behind the last turn's. */
+/* A list that the worker has not seen: everything is hot until it proves silent. */
+static void order_anew(struct poll_order *order, const struct poll_list *polls)
+{
+	order->generation = polls->generation;
+	order->n = order->n_hot = (uint16_t)polls->n;
+	order->hot_next = order->cold_next = 0;
+	for (unsigned n = 0; n < polls->n; n++) {
+		order->order[n] = (uint16_t)n;
+		order->empty[n] = 0;
+	}
+}
+
+static inline void swap_places(struct poll_order *order, unsigned a, unsigned b)
+{
+	uint16_t index = order->order[a];
+
+	order->order[a] = order->order[b];
+	order->order[b] = index;
+}
+
+/* Polls the queue at a place of the order; returns how many packets came. */
+static inline unsigned poll_place(
+        struct worker *worker, const struct poll_list *polls, struct batch *batch, unsigned place)
+{
+	unsigned index = worker->polling.order[place], first = batch->count;
+	struct device *device = polls->queue[index].device;
+	unsigned n = device->ops->rx(device, polls->queue[index].queue, batch, RX_BURST);
+
+	if (!n)
+		return 0;
+	add_received(batch, device, first);
+	worker->polling.empty[index] = 0;
+	counter_add(&worker->counters.full_polls, 1);
+	return n;
+}
+
+/* Polls some of those that were silent, or all; whoever has something is hot from now on. */
+static unsigned gather_cold(
+        struct worker *worker, const struct poll_list *polls, struct batch *batch, unsigned visits)
+{
+	struct poll_order *order = &worker->polling;
+	unsigned received = 0;
+
+	for (; visits && order->n_hot < order->n && PR_BATCH - batch->count >= RX_BURST; visits--) {
+		unsigned place, n;
+
+		if (order->cold_next < order->n_hot || order->cold_next >= order->n)
+			order->cold_next = order->n_hot;
+		place = order->cold_next++;
+		n = poll_place(worker, polls, batch, place);
+		if (!n)
+			continue;
+		received += n;
+		swap_places(order, place, order->n_hot++);
+	}
+	return received;
+}
+
+static unsigned gather_hot(
+        struct worker *worker, const struct poll_list *polls, struct batch *batch)
+{
+	struct poll_order *order = &worker->polling;
+	unsigned received = 0;
+
+	for (unsigned visits = order->n_hot; visits; visits--) {
+		unsigned place, n;
+
+		if (PR_BATCH - batch->count < RX_BURST)
+			break;
+		if (order->hot_next >= order->n_hot)
+			order->hot_next = 0;
+		place = order->hot_next++;
+		n = poll_place(worker, polls, batch, place);
+		received += n;
+		if (n || ++order->empty[order->order[place]] < EMPTY_POLLS)
+			continue;
+		/* The last of the hot ones takes its place, and its turn. */
+		order->empty[order->order[place]] = 0;
+		swap_places(order, place, --order->n_hot);
+		order->hot_next--;
+	}
+	return received;
+}
+
+/* Fills the batch from as many queues as it takes, starting behind the last turn's. A cold queue
+ * waits at most COLD_TURNS turns. */
 static void gather(struct worker *worker, struct batch *batch)
 {
 	const struct poll_list *polls = atomic_load_explicit(&worker->polls, memory_order_acquire);
+	struct poll_order *order = &worker->polling;
 	struct counters *counters = &worker->counters;
-	unsigned received = 0;
+	unsigned received = 0, cold;
 
-	for (unsigned visited = 0; visited < polls->n; visited++) {
-		struct device *device;
-		unsigned n, first = batch->count, room = PR_BATCH - first;
-
-		if (room < RX_BURST)
-			break;
-		if (worker->cursor >= polls->n)
-			worker->cursor = 0;
-		device = polls->queue[worker->cursor].device;
-		n = device->ops->rx(device, polls->queue[worker->cursor].queue, batch, RX_BURST);
-		worker->cursor++;
-		if (!n)
-			continue;
-		add_received(batch, device, first);
-		received += n;
-		counter_add(&counters->full_polls, 1);
-	}
+	if (unlikely(order->generation != polls->generation))
+		order_anew(order, polls);
+	cold = order->n - order->n_hot;
+	if (cold)
+		received = gather_cold(worker, polls, batch, cold / COLD_TURNS + 1);
+	received += gather_hot(worker, polls, batch);
+	if (!received && cold)
+		received = gather_cold(worker, polls, batch, cold);
 	counter_add(&counters->in, received);
 	counter_add(&counters->stage_packets[PR_STAGE_RX], received);
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* bridge: learns source MACs and looks destinations up (IEEE 802.1Q 8.7, 8.8). */
+#include <limits.h>
+
 #include "dataplane/stage/ip4.h"
 #include "dataplane/stage/stage.h"
 
@@ -35,56 +37,75 @@ static void learn(struct worker *worker, const struct batch *batch, uint64_t i, 
 	worker->learned[place].second = worker->seconds + 1;
 }
 
-static inline void forward(struct batch *batch, uint64_t i, uint64_t value)
+/* Returns whether the frame goes to tx. */
+static inline bool forward(struct batch *batch, uint64_t i, uint64_t value)
 {
 	uint16_t port = fdb_value_port(value);
 	uint16_t in_port = batch->in_port[i];
 
 	if (unlikely(port == in_port)) {
 		batch_drop(batch, i, PR_DROP_SAME_PORT);
-		return;
+		return false;
 	}
 	if (unlikely(port_flags(&shared->port[port]) & port_flags(&shared->port[in_port]) &
 	             PORT_ISOLATED)) {
 		batch_drop(batch, i, PR_DROP_ISOLATED);
-		return;
+		return false;
 	}
 	batch->out_port[i] = port;
 	batch->out_tag[i] = fdb_value_tag(value);
-	batch_next(batch, i, PR_STAGE_TX);
+	return true;
+}
+
+/* Distinct keys of a batch, in the order in which they come; frames of one port come in runs and
+ * mostly have one source. */
+struct lookup {
+	unsigned n;
+	uint64_t key[PR_BATCH], value[PR_BATCH];
+	uint32_t slot[PR_BATCH];
+};
+
+static inline uint8_t lookup_add(struct lookup *lookup, uint64_t key)
+{
+	if (!lookup->n || lookup->key[lookup->n - 1] != key)
+		lookup->key[lookup->n++] = key;
+	return (uint8_t)(lookup->n - 1);
 }
 
 void stage_bridge(struct worker *worker, struct batch *batch)
 {
-	uint64_t mask = batch_take(batch, PR_STAGE_BRIDGE);
-	uint64_t keys[2][PR_BATCH], values[2][PR_BATCH];
-	uint32_t slots[2][PR_BATCH];
-	uint8_t entry[PR_BATCH];
-	unsigned n = 0;
+	uint64_t mask = batch_take(batch, PR_STAGE_BRIDGE), tx = 0;
+	struct lookup source, destination;
+	uint8_t from[PR_BATCH], to[PR_BATCH];
+	unsigned seen = UINT_MAX;
 
-	keys[0][0] = keys[1][0] = 0;
+	source.n = destination.n = 0;
+	source.key[0] = destination.key[0] = 0;
 	BATCH_FOREACH (i, mask) {
-		keys[0][n] = fdb_key(batch->segment[i], batch->head[i] + 6);
-		keys[1][n] = fdb_key(batch->segment[i], batch->head[i]);
-		entry[n++] = (uint8_t)i;
+		from[i] = lookup_add(&source, fdb_key(batch->segment[i], batch->head[i] + 6));
+		to[i] = lookup_add(&destination, fdb_key(batch->segment[i], batch->head[i]));
 	}
-	fdb_lookup_bulk(shared->fdb, keys[0], values[0], slots[0], n);
-	fdb_lookup_bulk(shared->fdb, keys[1], values[1], slots[1], n);
-	for (unsigned k = 0; k < n; k++) {
-		uint64_t i = entry[k];
-		const uint8_t *head = batch->head[i];
+	fdb_lookup_bulk(shared->fdb, source.key, source.value, source.slot, source.n);
+	fdb_lookup_bulk(
+	        shared->fdb, destination.key, destination.value, destination.slot, destination.n);
+	BATCH_FOREACH (i, mask) {
+		uint64_t known = source.value[from[i]], value = destination.value[to[i]];
 
-		if (unlikely(!values[0][k] || fdb_value_port(values[0][k]) != batch->in_port[i])) {
-			if (!values[0][k] || !fdb_value_static(values[0][k]))
-				learn(worker, batch, i, keys[0][k]);
-		} else {
-			fdb_touch(shared->fdb, slots[0][k], worker->seconds);
+		if (unlikely(!known || fdb_value_port(known) != batch->in_port[i])) {
+			if (!known || !fdb_value_static(known))
+				learn(worker, batch, i, source.key[from[i]]);
+		} else if (from[i] != seen) {
+			seen = from[i];
+			fdb_touch(shared->fdb, source.slot[seen], worker->seconds);
 		}
-		if (likely(values[1][k]))
-			forward(batch, i, values[1][k]);
-		else if (unlikely(is_link_local(head)))
+		if (likely(value)) {
+			if (likely(forward(batch, i, value)))
+				tx |= UINT64_C(1) << i;
+		} else if (unlikely(is_link_local(batch->head[i]))) {
 			batch_drop(batch, i, PR_DROP_LINK_LOCAL_FRAME);
-		else
+		} else {
 			batch_next(batch, i, PR_STAGE_POLICE);
+		}
 	}
+	batch->todo[PR_STAGE_TX] |= tx;
 }

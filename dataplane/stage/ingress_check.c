@@ -90,12 +90,12 @@ static inline enum pr_drop_reason check_one(
 	return PR_DROP_COUNT;
 }
 
-/* Where a packet of a routed network goes. */
-static inline void to_router(struct batch *batch, uint64_t i, const struct port *port)
+/* Where a packet of a routed network goes that is not IPv4 to the gateway's MAC. */
+static void to_router(struct batch *batch, uint64_t i, const struct port *port)
 {
 	const uint8_t *head = batch->head[i];
 
-	if (unlikely(memcmp(head, &port->gateway_mac, 6))) {
+	if (memcmp(head, &port->gateway_mac, 6)) {
 		if (!(head[0] & 1))
 			batch_drop(batch, i, PR_DROP_MAC_NOT_OURS);
 		else if (batch->ethertype[i] == RTE_ETHER_TYPE_ARP)
@@ -105,9 +105,7 @@ static inline void to_router(struct batch *batch, uint64_t i, const struct port 
 			batch_drop(batch, i, PR_DROP_MAC_NOT_OURS);
 		return;
 	}
-	if (likely(batch->ethertype[i] == RTE_ETHER_TYPE_IPV4))
-		batch_next(batch, i, PR_STAGE_ROUTE);
-	else if (batch->ethertype[i] == RTE_ETHER_TYPE_ARP)
+	if (batch->ethertype[i] == RTE_ETHER_TYPE_ARP)
 		batch_next(batch, i, PR_STAGE_POLICE);
 	else if (batch->ethertype[i] == RTE_ETHER_TYPE_IPV6)
 		batch_drop(batch, i, PR_DROP_IPV6_NOT_ROUTED);
@@ -115,33 +113,68 @@ static inline void to_router(struct batch *batch, uint64_t i, const struct port 
 		batch_drop(batch, i, PR_DROP_NOT_IP);
 }
 
+/* What is the same for packets of one port and segment, which come in runs. */
+struct ingress {
+	uint16_t port_index, segment_index;
+	const struct port *port;
+	const struct guard *guard;
+	uint64_t gateway; /* MAC as mac_word gives it */
+	bool routed;
+};
+
+static inline uint64_t mac_word(const uint8_t *mac)
+{
+	uint32_t low;
+	uint16_t high;
+
+	memcpy(&low, mac, sizeof(low));
+	memcpy(&high, mac + 4, sizeof(high));
+	return (uint64_t)high << 32 | low;
+}
+
+static void ingress_of(struct ingress *ingress, uint16_t port, uint16_t segment)
+{
+	ingress->port_index = port;
+	ingress->segment_index = segment;
+	ingress->port = &shared->port[port];
+	ingress->guard = atomic_load_explicit(&ingress->port->guard, memory_order_acquire);
+	ingress->gateway = mac_word((const uint8_t *)&ingress->port->gateway_mac);
+	ingress->routed = shared->segment[segment].routed;
+}
+
 void stage_ingress_check(struct worker *worker, struct batch *batch)
 {
-	uint64_t mask = batch_take(batch, PR_STAGE_INGRESS_CHECK);
+	uint64_t mask = batch_take(batch, PR_STAGE_INGRESS_CHECK), bridge = 0, route = 0;
+	struct ingress ingress = {.port_index = NO_PORT};
 
 	(void)worker;
 	BATCH_FOREACH (i, mask) {
-		const struct port *port = &shared->port[batch->in_port[i]];
-		const struct guard *guard =
-		        atomic_load_explicit(&port->guard, memory_order_acquire);
-		static const uint8_t zero[6];
-		const uint8_t *source = batch->head[i] + 6;
+		const uint8_t *head = batch->head[i];
+		uint64_t source = mac_word(head + 6);
 
-		if (unlikely((source[0] & 1) || !memcmp(source, zero, 6))) {
+		if (unlikely(batch->in_port[i] != ingress.port_index ||
+		             batch->segment[i] != ingress.segment_index))
+			ingress_of(&ingress, batch->in_port[i], batch->segment[i]);
+		if (unlikely((source & 1) || !source)) {
 			batch_drop(batch, i, PR_DROP_BAD_SOURCE_MAC);
 			continue;
 		}
-		if (likely(guard != NULL)) {
-			enum pr_drop_reason reason = check_one(guard, batch, i);
+		if (likely(ingress.guard != NULL)) {
+			enum pr_drop_reason reason = check_one(ingress.guard, batch, i);
 
 			if (unlikely(reason != PR_DROP_COUNT)) {
 				batch_drop(batch, i, reason);
 				continue;
 			}
 		}
-		if (shared->segment[batch->segment[i]].routed)
-			to_router(batch, i, port);
+		if (!ingress.routed)
+			bridge |= UINT64_C(1) << i;
+		else if (likely(batch->ethertype[i] == RTE_ETHER_TYPE_IPV4 &&
+		                 mac_word(head) == ingress.gateway))
+			route |= UINT64_C(1) << i;
 		else
-			batch_next(batch, i, PR_STAGE_BRIDGE);
+			to_router(batch, i, ingress.port);
 	}
+	batch->todo[PR_STAGE_BRIDGE] |= bridge;
+	batch->todo[PR_STAGE_ROUTE] |= route;
 }

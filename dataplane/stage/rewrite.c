@@ -9,16 +9,11 @@ void stage_rewrite(struct worker *worker, struct batch *batch)
 
 	(void)worker;
 	BATCH_FOREACH (i, mask) {
-		const struct next_hop *hop = next_hop_get(batch->next_hop[i]);
+		const struct next_hop *hop = batch->hop[i];
 		uint8_t *head = batch->head[i];
 		uint8_t *ip = head + L3_OFFSET;
 		uint32_t sum;
 
-		/* Route saw it; since then it may have gone. */
-		if (unlikely(!hop || hop->type != NEXT_HOP_FORWARD)) {
-			batch_drop(batch, i, PR_DROP_EGRESS_DOWN);
-			continue;
-		}
 #ifndef PR_MUTANT_TTL
 		ip[8]--;
 		/* The TTL is the high byte of its word: the sum's complement grows by 0x0100. */
@@ -39,6 +34,6 @@ void stage_rewrite(struct worker *worker, struct batch *batch)
 #endif
 		batch->out_port[i] = hop->port;
 		batch->out_tag[i] = hop->tag;
-		batch_next(batch, i, PR_STAGE_TX);
 	}
+	batch->todo[PR_STAGE_TX] |= mask;
 }

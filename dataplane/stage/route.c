@@ -48,12 +48,10 @@ static inline void mark_used(uint32_t index)
 		atomic_store_explicit(used, 1, memory_order_relaxed);
 }
 
-static inline void dispatch(struct batch *batch, uint64_t i, uint32_t index)
+/* Where a packet goes that is not simply forwarded. */
+static void dispatch_rare(struct batch *batch, uint64_t i, const struct next_hop *hop)
 {
-	const struct next_hop *hop = next_hop_get(index);
-
-	batch->next_hop[i] = index;
-	if (unlikely(!hop)) {
+	if (!hop) {
 		refuse(batch, i, PR_DROP_NO_ROUTE);
 		return;
 	}
@@ -62,19 +60,13 @@ static inline void dispatch(struct batch *batch, uint64_t i, uint32_t index)
 		return;
 	}
 	/* RFC 1812 5.3.1: TTL is looked at only once the packet is known to be forwarded. */
-	if (unlikely(batch->head[i][L3_OFFSET + 8] <= 1)) {
+	if (batch->head[i][L3_OFFSET + 8] <= 1) {
 		refuse(batch, i, PR_DROP_TTL_EXPIRED);
 		return;
 	}
 	switch (hop->type) {
 	case NEXT_HOP_FORWARD:
-		if (unlikely(batch_wire_length(batch, i) - L3_OFFSET > hop->mtu)) {
-			refuse(batch, i, PR_DROP_MTU_EXCEEDED);
-			return;
-		}
-		batch->out_port[i] = hop->port;
-		mark_used(index);
-		batch_next(batch, i, PR_STAGE_REWRITE);
+		refuse(batch, i, PR_DROP_MTU_EXCEEDED);
 		return;
 	case NEXT_HOP_INCOMPLETE:
 	case NEXT_HOP_GLEAN:
@@ -93,26 +85,72 @@ static inline void dispatch(struct batch *batch, uint64_t i, uint32_t index)
 	}
 }
 
-/* Looks up the entries of one segment's mask in its table, in one go. */
-static void route_segment(struct batch *batch, uint16_t segment, uint64_t mask)
+/* Sends each on by its next hop. Those to be forwarded are nearly all, and their next hops few. */
+static void dispatch(struct batch *batch, const uint8_t *entry, const uint32_t *index, unsigned n)
 {
-	uint32_t address[PR_BATCH], index[PR_BATCH];
-	uint8_t entry[PR_BATCH];
-	unsigned n = 0;
+	const struct next_hop *hop = NULL;
+	uint64_t forward = 0;
 
-	address[0] = 0;
-	BATCH_FOREACH (i, mask) {
-		address[n] = batch->destination[i];
-		entry[n++] = (uint8_t)i;
+	for (unsigned k = 0; k < n; k++) {
+		uint64_t i = entry[k];
+
+		if (!k || index[k] != index[k - 1]) {
+			hop = next_hop_get(index[k]);
+			if (likely(hop && hop->type == NEXT_HOP_FORWARD))
+				mark_used(index[k]);
+		}
+		batch->next_hop[i] = index[k];
+		batch->hop[i] = hop;
+		if (likely(hop && hop->type == NEXT_HOP_FORWARD &&
+		            batch->head[i][L3_OFFSET + 8] > 1 &&
+		            batch_wire_length(batch, i) - L3_OFFSET <= hop->mtu))
+			forward |= UINT64_C(1) << i;
+		else
+			dispatch_rare(batch, i, hop);
 	}
+	batch->todo[PR_STAGE_REWRITE] |= forward;
+}
+
+/* Looks up the entries of one segment in its table, in one go. */
+static void route_segment(struct batch *batch, uint16_t segment, const uint8_t *entry,
+        const uint32_t *address, unsigned n)
+{
+	uint32_t index[PR_BATCH];
+
 	fib4_lookup_bulk(shared->segment[segment].fib, address, index, n);
-	for (unsigned k = 0; k < n; k++)
-		dispatch(batch, entry[k], index[k]);
+	dispatch(batch, entry, index, n);
+}
+
+/* Packets of several networks: one after the other. */
+static void route_segments(
+        struct batch *batch, const uint8_t *entry, const uint32_t *address, unsigned n)
+{
+	uint32_t own_address[PR_BATCH];
+	uint8_t own[PR_BATCH];
+	uint64_t left = n < PR_BATCH ? (UINT64_C(1) << n) - 1 : UINT64_MAX;
+
+	while (left) {
+		uint16_t segment = batch->segment[entry[__builtin_ctzll(left)]];
+		unsigned m = 0;
+
+		BATCH_FOREACH (k, left) {
+			if (batch->segment[entry[k]] != segment)
+				continue;
+			own_address[m] = address[k];
+			own[m++] = entry[k];
+			left &= ~(UINT64_C(1) << k);
+		}
+		route_segment(batch, segment, own, own_address, m);
+	}
 }
 
 void stage_route(struct worker *worker, struct batch *batch)
 {
-	uint64_t mask = batch_take(batch, PR_STAGE_ROUTE), sound = 0;
+	uint64_t mask = batch_take(batch, PR_STAGE_ROUTE);
+	uint16_t segment = mask ? batch->segment[__builtin_ctzll(mask)] : NO_SEGMENT, other = 0;
+	uint32_t address[PR_BATCH];
+	uint8_t entry[PR_BATCH];
+	unsigned n = 0;
 
 	(void)worker;
 	BATCH_FOREACH (i, mask) {
@@ -122,18 +160,12 @@ void stage_route(struct worker *worker, struct batch *batch)
 			batch_drop(batch, i, reason);
 			continue;
 		}
-		batch->destination[i] = load_be32(batch->head[i] + L3_OFFSET + 16);
-		sound |= UINT64_C(1) << i;
+		address[n] = batch->destination[i] = load_be32(batch->head[i] + L3_OFFSET + 16);
+		entry[n++] = (uint8_t)i;
+		other |= batch->segment[i] ^ segment;
 	}
-	while (sound) {
-		uint16_t segment = batch->segment[__builtin_ctzll(sound)];
-		uint64_t same = 0;
-
-		BATCH_FOREACH (i, sound) {
-			if (batch->segment[i] == segment)
-				same |= UINT64_C(1) << i;
-		}
-		route_segment(batch, segment, same);
-		sound &= ~same;
-	}
+	if (likely(n && !other))
+		route_segment(batch, segment, entry, address, n);
+	else if (n)
+		route_segments(batch, entry, address, n);
 }

@@ -75,7 +75,7 @@ static bool send_segments(struct worker *worker, struct device *device, struct b
 		counter_add(&counters->port[port].drops[PR_DROP_EGRESS_FULL], lost);
 	}
 	cut->count = cut->n_spans = 0;
-	cut->offloads = false;
+	cut->offloads = cut->mbufs = false;
 	return went;
 }
 
@@ -106,7 +106,8 @@ static uint64_t send_finished(struct worker *worker, struct device *device, stru
 	return sent;
 }
 
-static uint64_t send_group(struct worker *worker, struct port *port, struct batch *batch, uint64_t mask)
+static uint64_t send_group(
+        struct worker *worker, struct port *port, struct batch *batch, uint64_t mask)
 {
 	struct device *device = port->device;
 	uint8_t accepts;
@@ -122,37 +123,49 @@ static uint64_t send_group(struct worker *worker, struct port *port, struct batc
 	return send_finished(worker, device, batch, mask, accepts);
 }
 
+static void free_sent(const struct batch *batch, uint64_t sent)
+{
+	struct rte_mbuf *done[PR_BATCH];
+	unsigned n = 0;
+
+	BATCH_FOREACH (i, sent) {
+		if (batch->body[i])
+			done[n++] = batch->body[i];
+	}
+	if (n)
+		rte_pktmbuf_free_bulk(done, n);
+}
+
 /* Sends the entries of the mask through one port. Entries too large for it are dropped. */
 static void send_port(struct worker *worker, struct batch *batch, uint16_t number, uint64_t mask)
 {
 	struct port *port = &shared->port[number];
 	uint32_t limit = port->mtu + (uint32_t)RTE_ETHER_HDR_LEN;
-	struct rte_mbuf *done[PR_BATCH];
-	uint64_t bytes = 0, sendable = 0, sent;
-	unsigned n_done = 0;
+	uint64_t bytes = 0, sendable = mask, sent;
 
 	BATCH_FOREACH (i, mask) {
 		if (unlikely(batch_wire_length(batch, i) > limit)) {
 			batch_drop(batch, i, PR_DROP_MTU_EXCEEDED);
+			sendable &= ~(UINT64_C(1) << i);
 			continue;
 		}
 		if (batch->out_tag[i]) {
 			tag_on(batch, i);
 		} else if (unlikely(is_still_tagged(batch, i))) {
 			batch_drop(batch, i, PR_DROP_VLAN_NOT_MEMBER);
+			sendable &= ~(UINT64_C(1) << i);
 			continue;
 		}
-		sendable |= UINT64_C(1) << i;
+		bytes += batch->length[i];
 	}
 	sent = send_group(worker, port, batch, sendable);
-	BATCH_FOREACH (i, sent) {
-		bytes += batch->length[i];
-		if (batch->body[i])
-			done[n_done++] = batch->body[i];
+	if (unlikely(sent != sendable)) {
+		BATCH_FOREACH (i, sendable & ~sent)
+			bytes -= batch->length[i];
+		batch->todo[PR_STAGE_DROP] |= sendable & ~sent;
 	}
-	if (n_done)
-		rte_pktmbuf_free_bulk(done, n_done);
-	batch->todo[PR_STAGE_DROP] |= sendable & ~sent;
+	if (batch->mbufs)
+		free_sent(batch, sent);
 	counter_add(&worker->counters.out, (unsigned)__builtin_popcountll(sent));
 	counter_add(
 	        &worker->counters.port[number].tx_packets, (unsigned)__builtin_popcountll(sent));

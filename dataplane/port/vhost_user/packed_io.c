@@ -141,6 +141,7 @@ unsigned packed_rx(struct guest_ring *ring, struct batch *batch, unsigned n)
 		prefetch_in(ring, at[looked], d[looked].length);
 		ahead = place_after(ring, ahead, 1);
 	}
+	batch_prepare(batch, looked);
 	for (k = 0; k < looked; k++) {
 		uint16_t slots = 1, id = d[k].next;
 		enum ring_error error;

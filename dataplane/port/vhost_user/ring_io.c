@@ -89,7 +89,7 @@ enum ring_error entry_from_pieces(
 			break;
 		offset = 0;
 	}
-	i = batch_add_empty(batch);
+	i = batch_begin(batch);
 	batch->length[i] = pieces->length - ring->header;
 	want = RTE_MIN(batch->length[i], (uint32_t)PR_HEAD);
 	batch->head_length[i] = (uint16_t)want;

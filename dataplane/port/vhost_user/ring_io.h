@@ -96,7 +96,7 @@ static inline enum ring_error pieces_add(
 enum ring_error indirect_table(const struct guest_ring *ring, const struct descriptor *d,
         bool writable, struct pieces *pieces);
 
-/* Adds an entry from a chain of any layout. */
+/* Fills the next prepared entry from a chain of any layout. */
 enum ring_error entry_from_pieces(
         const struct guest_ring *ring, struct batch *batch, const struct pieces *pieces);
 
@@ -120,7 +120,8 @@ static inline void copy_head(uint8_t *to, const uint8_t *from, uint32_t n)
 	}
 }
 
-/* Adds an entry whose header and frame lie in one piece, which is nearly every one. */
+/* Fills the next prepared entry, whose header and frame lie in one piece, which is nearly every
+ * one. */
 static inline enum ring_error entry_from_one(
         const struct guest_ring *ring, struct batch *batch, const uint8_t *at, uint32_t length)
 {
@@ -129,7 +130,7 @@ static inline enum ring_error entry_from_one(
 
 	if (unlikely(length < ring->header || frame > PR_FRAME_MAX))
 		return RING_LENGTH;
-	i = batch_add_empty(batch);
+	i = batch_begin(batch);
 	copy_head(batch->head[i], at + ring->header, head);
 	batch->head_length[i] = (uint16_t)head;
 	batch->length[i] = frame;
@@ -200,11 +201,17 @@ static inline void header_store(
 static inline void copy_out(
         const struct guest_ring *ring, const struct batch *batch, uint64_t i, uint8_t *to)
 {
-	struct virtio_net_hdr_mrg_rxbuf header;
+	static const struct virtio_net_hdr_mrg_rxbuf plain = {.num_buffers = 1};
 	uint32_t head = batch->head_length[i], left = batch->length[i] - head;
 
-	header_fill(&header, batch, i);
-	header_store(ring, to, &header);
+	if (likely(!batch->offload[i])) {
+		header_store(ring, to, &plain);
+	} else {
+		struct virtio_net_hdr_mrg_rxbuf header;
+
+		header_fill(&header, batch, i);
+		header_store(ring, to, &header);
+	}
 	to += ring->header;
 	if (likely(head <= PR_HEAD))
 		copy_head(to, batch->head[i], head);

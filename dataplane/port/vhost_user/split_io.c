@@ -92,6 +92,7 @@ unsigned split_rx(struct guest_ring *ring, struct batch *batch, unsigned n)
 			prefetch_in(ring, at[k], d[k].length);
 		}
 	}
+	batch_prepare(batch, n);
 	for (k = 0; k < n; k++) {
 		enum ring_error error;
 
