@@ -130,7 +130,12 @@ static void publish(struct guest_ring *ring, uint16_t n)
 
 static inline void use(struct guest_ring *ring, uint16_t at, uint16_t id, uint32_t length)
 {
-	ring->used->ring[at & mask_of(ring)] = (struct vring_used_elem){id, length};
+	struct vring_used_elem *element = &ring->used->ring[at & mask_of(ring)];
+	uint64_t old, new = (uint64_t)length << 32 | id;
+
+	memcpy(&old, element, sizeof(old));
+	if (old != new)
+		memcpy(element, &new, sizeof(new));
 }
 
 void split_return(struct guest_ring *ring)
