@@ -325,8 +325,8 @@ int cni_cmd_add(const struct cni_env *env, const struct cni_netconf *conf, char 
 
 	/* The IPAM plugin takes most of the time: it starts early, all else happens beside it. */
 	ret = ret ? ret : take_name(&add, err);
-	ret = ret ? ret : record(&add, err);
 	ret = ret ? ret : ask_addresses(&add, err);
+	ret = ret ? ret : record(&add, err);
 	ret = ret ? ret : make_directory(&add, err);
 	ret = ret ? ret : hear_daemon(&add, err);
 	ret = ret ? ret : get_port(&add, err);

@@ -13,7 +13,7 @@
 #include <cjson/cJSON.h>
 #include <cmocka.h>
 
-#define TEXTS 60000
+#define TEXTS 20000
 
 /* cni_json_names.h */
 cJSON *own_Parse(const char *text);
