@@ -23,8 +23,9 @@ struct add {
 	bool routed;
 	bool recorded;
 	bool made_port;
-	bool has_addresses;
-	bool foreign; /* an earlier port of that name lives: its files are not ours */
+	bool asked_ipam;    /* some address may be reserved */
+	bool has_addresses; /* and is */
+	bool foreign;       /* an earlier port of that name lives: its files are not ours */
 	struct cni_ipam_add asked;
 	cJSON *ipam; /* inner form; NULL: none */
 	cJSON *port; /* as the daemon has it */
@@ -34,7 +35,8 @@ struct add {
 /* From here on the daemon works while we do. */
 static int ask_daemon(struct add *add, struct cni_error *err)
 {
-	add->client = cni_network_ask(add->conf->daemon_socket, add->conf->network, err);
+	if (!add->client)
+		add->client = cni_network_ask(add->conf->daemon_socket, add->conf->network, err);
 	return add->client ? 0 : -EINVAL;
 }
 
@@ -42,7 +44,7 @@ static int hear_daemon(struct add *add, struct cni_error *err)
 {
 	if (add->heard)
 		return 0;
-	if (cni_network_answer(add->client, &add->routed, err))
+	if (ask_daemon(add, err) || cni_network_answer(add->client, &add->routed, err))
 		return -EINVAL;
 	add->heard = true;
 	if (add->routed && !add->conf->ipam)
@@ -95,7 +97,15 @@ static int record(struct add *add, struct cni_error *err)
 
 static int ask_addresses(struct add *add, struct cni_error *err)
 {
-	return add->conf->ipam ? cni_ipam_start(add->env, add->conf, &add->asked, err) : 0;
+	if (!add->conf->ipam)
+		return 0;
+	/* no daemon, no addresses: it would only have to give them back */
+	if (access(add->conf->daemon_socket, F_OK) && ask_daemon(add, err))
+		return -EINVAL;
+	if (cni_ipam_start(add->env, add->conf, &add->asked, err))
+		return -EINVAL;
+	add->asked_ipam = true;
+	return 0;
 }
 
 static int make_directory(struct add *add, struct cni_error *err)
@@ -106,9 +116,9 @@ static int make_directory(struct add *add, struct cni_error *err)
 
 static int get_addresses(struct add *add, struct cni_error *err)
 {
-	if (!add->asked.text)
+	if (!add->asked.running)
 		return 0;
-	if (cni_ipam_finish(add->env, add->conf, &add->asked, &add->ipam, err))
+	if (cni_ipam_finish(add->conf, &add->asked, &add->ipam, err))
 		return -EINVAL;
 	add->has_addresses = true;
 	return 0;
@@ -124,6 +134,25 @@ static int make_port(struct add *add, struct cni_error *err)
 		return -EINVAL;
 	add->made_port = true;
 	return 0;
+}
+
+/* The daemon makes the port while the IPAM plugin, which has said its addresses, ends: that takes
+ * as long. How it ends still decides, and comes first when both have failed. */
+static int get_port(struct add *add, struct cni_error *err)
+{
+	struct cni_error refused;
+	int ret;
+
+	if (add->asked.running)
+		add->ipam = cni_ipam_hear(add->conf, &add->asked);
+	if (!add->ipam)
+		return get_addresses(add, err) ? -EINVAL : make_port(add, err);
+	ret = make_port(add, &refused);
+	if (get_addresses(add, err))
+		return -EINVAL;
+	if (ret)
+		*err = refused;
+	return ret;
 }
 
 static bool is_ip4(const cJSON *object, const char *key)
@@ -248,7 +277,7 @@ static void undo(struct add *add)
 	bool complete = true;
 	int ret = 0;
 
-	/* asked for and not heard of yet: what it reserves must be known before it is released */
+	/* asked for and not heard of yet: it must have reserved before that is released */
 	get_addresses(add, &err);
 	if (add->made_port) {
 		ret = cni_port_del(add->conf, NULL, add->env->port, add->env->container_id, &err);
@@ -259,9 +288,10 @@ static void undo(struct add *add)
 	}
 	if (ret)
 		cni_log("undoing ADD: %s", err.msg);
-	if (add->has_addresses && complete && cni_ipam_run(add->env, add->conf, "DEL", &err)) {
+	if (add->asked_ipam && complete && cni_ipam_run(add->env, add->conf, "DEL", &err)) {
 		cni_log("undoing ADD: %s", err.msg);
-		complete = false;
+		/* one that refuses both has reserved nothing */
+		complete = !add->has_addresses;
 	}
 	if (!add->recorded)
 		return;
@@ -293,15 +323,13 @@ int cni_cmd_add(const struct cni_env *env, const struct cni_netconf *conf, char 
 	struct add add = {.env = env, .conf = conf, .run = -1, .lock = -1, .dir = -1};
 	int ret = check_input(&add, err);
 
-	/* Daemon and IPAM plugin are asked early and heard late: they work side by side. */
-	ret = ret ? ret : ask_daemon(&add, err);
+	/* The IPAM plugin takes most of the time: it starts early, all else happens beside it. */
 	ret = ret ? ret : take_name(&add, err);
-	ret = ret ? ret : record(&add, err);
 	ret = ret ? ret : ask_addresses(&add, err);
+	ret = ret ? ret : record(&add, err);
 	ret = ret ? ret : make_directory(&add, err);
 	ret = ret ? ret : hear_daemon(&add, err);
-	ret = ret ? ret : get_addresses(&add, err);
-	ret = ret ? ret : make_port(&add, err);
+	ret = ret ? ret : get_port(&add, err);
 	ret = ret ? ret : finish(&add, output, err);
 	if (ret)
 		undo(&add);

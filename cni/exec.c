@@ -61,22 +61,28 @@ static int input_file(const char *input, size_t length)
 	return fd;
 }
 
-/* The environment with another CNI_COMMAND; the strings stay the environment's. free() it. */
+/* The environment with another CNI_COMMAND; the strings stay the environment's. free() it.
+ * Plugins are Go programs that live for milliseconds: a runtime with one processor starts a tenth
+ * faster than one that prepares for all that the machine has. Whoever has set it keeps it. */
 static char **environment(const char *command, char setting[32])
 {
+	static char one_processor[] = "GOMAXPROCS=1";
+	bool given = getenv("GOMAXPROCS") != NULL;
 	size_t n = 0, kept = 0;
 	char **copy;
 
 	while (environ[n])
 		n++;
-	copy = calloc(n + 2, sizeof(*copy));
+	copy = calloc(n + 3, sizeof(*copy));
 	if (!copy)
 		return NULL;
 	snprintf(setting, 32, "CNI_COMMAND=%s", command);
 	for (size_t i = 0; i < n; i++)
 		if (strncmp(environ[i], "CNI_COMMAND=", 12))
 			copy[kept++] = environ[i];
-	copy[kept] = setting;
+	copy[kept++] = setting;
+	if (!given)
+		copy[kept] = one_processor;
 	return copy;
 }
 
@@ -136,46 +142,53 @@ static int read_some(int fd, struct cni_output *out)
 	}
 }
 
-/* Ends when the child has: a grandchild that keeps stdout open is not waited for. */
-static int collect(int pidfd, int fd, int64_t deadline, struct cni_output *out)
+/* Waits for more of its output. Returns 1 when the child has ended, 0 when it goes on, or a
+ * negative errno. A grandchild that keeps stdout open is not waited for. */
+static int collect(struct cni_child *child)
 {
-	struct pollfd fds[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+	struct pollfd fds[2] = {
+	        {.fd = child->pidfd, .events = POLLIN}, {.fd = child->fd, .events = POLLIN}};
+	int64_t left = child->deadline - now_ms();
+	int ret;
 
-	for (;;) {
-		int64_t left = deadline - now_ms();
-		int ret;
-
-		if (left <= 0)
-			return -ETIMEDOUT;
-		ret = poll(fds, 2, (int)left);
-		if (ret < 0 && errno != EINTR)
-			return -errno;
-		if (ret <= 0)
-			continue;
-		ret = fds[1].fd >= 0 ? read_some(fd, out) : 1;
-		if (ret < 0)
-			return ret;
-		if (fds[0].revents)
-			return 0;
-		if (ret == 1)
-			fds[1].fd = -1;
+	if (left <= 0)
+		return -ETIMEDOUT;
+	ret = poll(fds, 2, (int)left);
+	if (ret < 0 && errno != EINTR)
+		return -errno;
+	if (ret <= 0)
+		return 0;
+	ret = child->fd >= 0 ? read_some(child->fd, &child->out) : 0;
+	if (ret < 0)
+		return ret;
+	if (ret == 1) {
+		close(child->fd);
+		child->fd = -1;
 	}
+	return fds[0].revents ? 1 : 0;
 }
 
-static int supervise(const struct cni_child *child, struct cni_output *out)
+static void advance(struct cni_child *child)
 {
-	int pidfd = pidfd_open(child->pid, 0);
-	int ret = pidfd < 0 ? -errno : collect(pidfd, child->fd, child->deadline, out);
+	int ret = collect(child);
+
+	child->ended = ret != 0;
+	child->failure = ret < 0 ? ret : 0;
+}
+
+static void reap(struct cni_child *child)
+{
 	int status;
 
-	if (ret)
+	if (child->failure)
 		kill(-child->pid, SIGKILL);
 	while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (pidfd >= 0)
-		close(pidfd);
-	out->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-	return ret;
+	child->out.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	if (child->pidfd >= 0)
+		close(child->pidfd);
+	if (child->fd >= 0)
+		close(child->fd);
 }
 
 int cni_exec_start(const char *path, const char *command, const char *input, size_t length,
@@ -183,6 +196,7 @@ int cni_exec_start(const char *path, const char *command, const char *input, siz
 {
 	int in = input_file(input, length), pipes[2] = {-1, -1}, ret;
 
+	memset(child, 0, sizeof(*child));
 	if (in < 0)
 		return in;
 	if (pipe2(pipes, O_CLOEXEC)) {
@@ -194,22 +208,42 @@ int cni_exec_start(const char *path, const char *command, const char *input, siz
 	ret = start(path, command, in, pipes[1], &child->pid);
 	close(in);
 	close(pipes[1]);
-	if (ret)
+	if (ret) {
 		close(pipes[0]);
-	else
-		cni_lock_share(child->pid);
+		return ret;
+	}
+	cni_lock_share(child->pid);
 	child->fd = pipes[0];
 	child->deadline = now_ms() + timeout_ms;
-	return ret;
+	child->pidfd = pidfd_open(child->pid, 0);
+	child->failure = child->pidfd < 0 ? -errno : 0;
+	child->ended = child->failure != 0;
+	return 0;
+}
+
+bool cni_exec_hear(struct cni_child *child,
+        bool (*whole)(const char *text, size_t length, void *data), void *data)
+{
+	while (!child->ended) {
+		size_t before = child->out.length;
+
+		advance(child);
+		if (!child->failure && child->out.length > before &&
+		        whole(child->out.text, child->out.length, data))
+			return true;
+	}
+	return false;
 }
 
 int cni_exec_finish(struct cni_child *child, struct cni_output *out)
 {
 	int ret;
 
-	memset(out, 0, sizeof(*out));
-	ret = supervise(child, out);
-	close(child->fd);
+	while (!child->ended)
+		advance(child);
+	reap(child);
+	ret = child->failure;
+	*out = child->out;
 	if (!ret && !out->text)
 		ret = (out->text = calloc(1, 1)) ? 0 : -ENOMEM;
 	if (ret) {

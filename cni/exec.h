@@ -18,14 +18,23 @@ int cni_exec_find(const char *cni_path, const char *name, char path[CNI_PATH_SIZ
 /* A plugin that runs. */
 struct cni_child {
 	pid_t pid;
+	int pidfd;
 	int fd;           /* its stdout */
 	int64_t deadline; /* ms of CLOCK_MONOTONIC */
+	bool ended;       /* or has failed */
+	int failure;      /* a negative errno */
+	struct cni_output out;
 };
 
 /* Starts it with our environment and CNI_COMMAND=command. Returns 0 or a negative errno; after 0
  * cni_exec_finish must follow. */
 int cni_exec_start(const char *path, const char *command, const char *input, size_t length,
         int timeout_ms, struct cni_child *child);
+
+/* Waits until whole() is true of what it has printed so far, or until its end: then false, and
+ * cni_exec_finish says how it ended. text has no NUL at its end. */
+bool cni_exec_hear(struct cni_child *child,
+        bool (*whole)(const char *text, size_t length, void *data), void *data);
 
 /* Waits for its end. Kills its process group at the deadline (-ETIMEDOUT) and when it prints more
  * than CNI_INPUT_MAX (-EFBIG). out is filled on 0 only. */

@@ -101,23 +101,14 @@ static int run(const struct cni_env *env, const struct cni_netconf *conf, const 
 	return run_error(conf, command, ret, out, err);
 }
 
-static int parse_result(const struct cni_netconf *conf, const struct cni_output *out,
-        cJSON **result, struct cni_error *err)
+static int import_result(
+        const struct cni_netconf *conf, const cJSON *json, cJSON **result, struct cni_error *err)
 {
 	enum cni_version sent = conf->version < CNI_V110 ? conf->version : CNI_V100;
-	cJSON *json = cJSON_ParseWithLength(out->text, out->length);
 	char what[96];
 
 	snprintf(what, sizeof(what), "result of IPAM plugin %.64s", conf->ipam);
-	*result = NULL;
-	if (!json) {
-		cni_fail(err, CNI_ERR_DECODE, "%s is no valid JSON", what);
-		cni_fail_details(
-		        err, "%.*s", (int)(out->length < 512 ? out->length : 512), out->text);
-		return -EINVAL;
-	}
 	*result = cni_result_import(json, sent, what, err);
-	cJSON_Delete(json);
 	if (!*result)
 		return -EINVAL;
 	if (cJSON_GetObjectItemCaseSensitive(*result, "ips")->child)
@@ -127,47 +118,78 @@ static int parse_result(const struct cni_netconf *conf, const struct cni_output 
 	return cni_fail(err, CNI_ERR_DECODE, "IPAM plugin returned missing IP config");
 }
 
+static int parse_result(const struct cni_netconf *conf, const struct cni_output *out,
+        cJSON **result, struct cni_error *err)
+{
+	cJSON *json = cJSON_ParseWithLength(out->text, out->length);
+	int ret;
+
+	if (!json) {
+		cni_fail(err, CNI_ERR_DECODE, "result of IPAM plugin %.64s is no valid JSON",
+		        conf->ipam);
+		cni_fail_details(
+		        err, "%.*s", (int)(out->length < 512 ? out->length : 512), out->text);
+		return -EINVAL;
+	}
+	ret = import_result(conf, json, result, err);
+	cJSON_Delete(json);
+	return ret;
+}
+
 int cni_ipam_start(const struct cni_env *env, const struct cni_netconf *conf,
         struct cni_ipam_add *add, struct cni_error *err)
 {
-	char path[CNI_PATH_SIZE];
+	char path[CNI_PATH_SIZE], *text;
+	size_t length;
 	int ret = cni_ipam_find(env, conf, path, err);
 
 	if (ret)
 		return ret;
-	add->text = cni_ipam_config(conf, &add->length);
-	if (!add->text)
+	text = cni_ipam_config(conf, &length);
+	if (!text)
 		return cni_fail(err, CNI_ERR_INTERNAL, "out of memory");
-	ret = cni_exec_start(path, "ADD", add->text, add->length, conf->ipam_timeout, &add->child);
-	if (!ret)
-		return 0;
-	free(add->text);
-	add->text = NULL;
-	return run_error(conf, "ADD", ret, NULL, err);
+	ret = cni_exec_start(path, "ADD", text, length, conf->ipam_timeout, &add->child);
+	free(text);
+	add->running = !ret;
+	return run_error(conf, "ADD", ret, &add->child.out, err);
 }
 
-int cni_ipam_finish(const struct cni_env *env, const struct cni_netconf *conf,
-        struct cni_ipam_add *add, cJSON **result, struct cni_error *err)
+/* An object is whole only with its last brace: what has begun is never taken for the answer. */
+static bool whole_object(const char *text, size_t length, void *data)
+{
+	cJSON **json = data;
+
+	*json = memchr(text, '}', length) ? cJSON_ParseWithLength(text, length) : NULL;
+	if (cJSON_IsObject(*json))
+		return true;
+	cJSON_Delete(*json);
+	*json = NULL;
+	return false;
+}
+
+cJSON *cni_ipam_hear(const struct cni_netconf *conf, struct cni_ipam_add *add)
+{
+	cJSON *json = NULL, *result = NULL;
+	struct cni_error ignored;
+
+	if (cni_exec_hear(&add->child, whole_object, &json))
+		import_result(conf, json, &result, &ignored);
+	cJSON_Delete(json);
+	return result;
+}
+
+int cni_ipam_finish(const struct cni_netconf *conf, struct cni_ipam_add *add, cJSON **result,
+        struct cni_error *err)
 {
 	struct cni_output out = {0};
 	int ret = cni_exec_finish(&add->child, &out);
 
+	add->running = false;
 	ret = run_error(conf, "ADD", ret, &out, err);
-	if (!ret) {
-		ret = parse_result(conf, &out, result, err);
-		free(out.text);
-	}
-	if (ret) {
-		struct cni_error second;
-
-		/* whatever it had reserved before it failed */
-		if (!run(env, conf, "DEL", add->text, add->length, &out, &second))
-			free(out.text);
-		else
-			cni_log("%s", second.msg);
-	}
-	free(add->text);
-	add->text = NULL;
+	if (ret)
+		return ret;
+	ret = *result ? 0 : parse_result(conf, &out, result, err);
+	free(out.text);
 	return ret;
 }
 

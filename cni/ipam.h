@@ -13,18 +13,22 @@ int cni_ipam_find(const struct cni_env *env, const struct cni_netconf *conf,
 /* An ADD under way. */
 struct cni_ipam_add {
 	struct cni_child child;
-	char *text; /* its configuration; NULL: nothing is under way */
-	size_t length;
+	bool running;
 };
 
 /* Asks for addresses, and does not wait: the plugin takes most of an ADD's time. */
 int cni_ipam_start(const struct cni_env *env, const struct cni_netconf *conf,
         struct cni_ipam_add *add, struct cni_error *err);
 
-/* Waits for the answer; the result (inner form, at least one address) is the caller's.
- * When it fails, whatever the plugin had reserved is released again. */
-int cni_ipam_finish(const struct cni_env *env, const struct cni_netconf *conf,
-        struct cni_ipam_add *add, cJSON **result, struct cni_error *err);
+/* The result (inner form, at least one address; the caller's) as soon as the plugin has printed it
+ * whole. It counts only when cni_ipam_finish, which must follow, returns 0. NULL when the plugin
+ * ends without one, or prints something else: cni_ipam_finish says what is wrong. */
+cJSON *cni_ipam_hear(const struct cni_netconf *conf, struct cni_ipam_add *add);
+
+/* Waits for the plugin's end. *result: from cni_ipam_hear, or NULL and then set. Whatever comes of
+ * it, something may be reserved: when it fails, "DEL" must follow. */
+int cni_ipam_finish(const struct cni_netconf *conf, struct cni_ipam_add *add, cJSON **result,
+        struct cni_error *err);
 
 /* Runs "DEL", "CHECK", "STATUS" or "GC". The first two get a configuration of at most 1.0.0. */
 int cni_ipam_run(const struct cni_env *env, const struct cni_netconf *conf, const char *command,

@@ -3,6 +3,7 @@
  * else; free text goes to stderr. */
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "cni/commands.h"
@@ -10,31 +11,37 @@
 
 #define VERSION_WAIT_MS 50
 
-static int print(const char *text)
+/* In one piece, with a newline: whoever reads it is woken once. Consumes text. */
+static int print_line(char *text)
 {
-	size_t length = strlen(text);
+	size_t length = text ? strlen(text) : 0;
+	char *line = text ? realloc(text, length + 2) : NULL, *rest = line;
+	int ret = 0;
 
+	if (!line) {
+		cJSON_free(text);
+		return -ENOMEM;
+	}
+	memcpy(line + length++, "\n", 2);
 	while (length) {
-		ssize_t n = write(STDOUT_FILENO, text, length);
+		ssize_t n = write(STDOUT_FILENO, rest, length);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
-			return -errno;
-		text += n;
+		if (n < 0) {
+			ret = -errno;
+			break;
+		}
+		rest += n;
 		length -= (size_t)n;
 	}
-	return 0;
+	cJSON_free(line);
+	return ret;
 }
 
 static int fail(const struct cni_error *err, enum cni_version version)
 {
-	char *text = cni_error_json(err, version);
-
-	if (text)
-		print(text);
-	print("\n");
-	cJSON_free(text);
+	print_line(cni_error_json(err, version));
 	return 1;
 }
 
@@ -69,13 +76,7 @@ static int about(void)
 
 static int answer_version(void)
 {
-	char *text = cni_version_json(asked_version());
-	int ret = text ? print(text) : -ENOMEM;
-
-	if (!ret)
-		print("\n");
-	cJSON_free(text);
-	return ret ? 1 : 0;
+	return print_line(cni_version_json(asked_version())) ? 1 : 0;
 }
 
 static int check_command_version(
@@ -140,9 +141,8 @@ static int run(struct cni_env *env, struct cni_netconf *conf, struct cni_error *
 	ret = cni_netconf_parse(conf, text, length, env, err);
 	ret = ret ? ret : check_command_version(env, conf, err);
 	ret = ret ? ret : dispatch(env, conf, &output, err);
-	if (output && !ret && (print(output) || print("\n")))
-		ret = cni_fail(err, CNI_ERR_IO, "the result can not be written to stdout");
-	cJSON_free(output);
+	if (output && !ret && print_line(output))
+		return cni_fail(err, CNI_ERR_IO, "the result can not be written to stdout");
 	return ret;
 }
 

@@ -519,6 +519,7 @@ def daemon_dies_in_port_add(lab):
 @test
 def ipam_fails(lab):
     log = f"{lab.dir}/ipam.log"
+    result = 'echo \'{"cniVersion":"1.0.0","ips":[{"address":"198.18.1.9/24"}]}\''
     bodies = {
         "own-error": ('echo \'{"cniVersion":"1.0.0","code":123,"msg":"no room","details":"at all"}\'; exit 1', 123, "no room"),
         "silent": ("exit 3", 999, "status 3"),
@@ -530,6 +531,8 @@ def ipam_fails(lab):
         "endless": ("yes", 6, "more than"),
         "killed": ("kill -9 $$", 999, "137"),
         "hangs": ("sleep 100 & sleep 100", 11, "within 1 s"),
+        "says-and-fails": (f"{result}; sleep 0.2; exit 3", 999, "status 3"),
+        "says-and-hangs": (f"{result}; sleep 100", 11, "within 1 s"),
     }
     for name, (body, code, word) in bodies.items():
         lab.script("bad", f'echo "$CNI_COMMAND" >> {log}\n[ "$CNI_COMMAND" = DEL ] && exit 0\n{body}\n')
@@ -541,6 +544,26 @@ def ipam_fails(lab):
             same(file.read().split(), ["ADD", "DEL"], f"{name}: delegated commands")
         os.unlink(log)
         lab.nothing_left()
+
+
+@test
+def ipam_that_fails_after_its_answer_tells_why(lab):
+    """Its failure is the one that is told, also when the daemon has refused the port meanwhile."""
+    lab.script("late", '[ "$CNI_COMMAND" = DEL ] && exit 0\necho \'{"ips":[{"address":"198.18.1.9/24"}]}\'; sleep 0.2; exit 4\n')
+    lab.control({"fail": {"port.add": [-32014, "taken", "addresses[0]"]}})
+    lab.cni("ADD", lab.conf(ipam={"type": "late"})).fails(999, "status 4")
+    lab.control({})
+    lab.nothing_left()
+
+
+@test
+def ipam_answers_in_pieces(lab):
+    lab.script("slow", '[ "$CNI_COMMAND" = DEL ] && exit 0\nprintf \'{"ips":[{"address":"198.18.1.9/2\'; sleep 0.1; '
+               'printf \'4"}],"dns":{}\'; sleep 0.1; echo "}"; sleep 0.1; echo\n')
+    conf = lab.conf(ipam={"type": "slow"})
+    same(lab.cni("ADD", conf).ok().json["ips"][0]["address"], "198.18.1.9/24")
+    lab.cni("DEL", conf).ok()
+    lab.nothing_left()
 
 
 @test
