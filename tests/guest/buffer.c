@@ -9,6 +9,7 @@
 #define HOLE       8 /* bytes between two pieces: they are no neighbours */
 #define SMALL      61
 #define TX_BUFFERS 64
+#define RX_LARGE   128 /* each for a whole frame */
 
 const char *const layout_names[LAYOUT_N] = {
         [LAYOUT_ONE] = "one",
@@ -82,6 +83,8 @@ int buffers_make(struct guest *guest, struct queue *queue)
 		total = guest->o.rx_buffer;
 	if (!rx && wanted > TX_BUFFERS)
 		wanted = TX_BUFFERS;
+	if (rx && !guest->o.mergeable && wanted > RX_LARGE)
+		wanted = RX_LARGE;
 	queue->buffers = calloc(wanted, sizeof(*queue->buffers));
 	if (!queue->buffers)
 		return -ENOMEM;

@@ -219,6 +219,8 @@ static unsigned send_some(struct exchange *x, struct side *side)
 		struct queue *queue = &side->guest->queues[flow % side->guest->o.pairs * 2 + 1];
 		uint16_t size = x->o->sizes[random_below(x, x->o->n_sizes)];
 
+		if (buffers_needed(side->peer->guest, size) > side->limit)
+			size = FRAME_MIN; /* a ring of many small buffers has no room for it */
 		cost = buffers_needed(side->peer->guest, size);
 		if (!may_send(x, side, cost) || side->next[flow] - side->peer->expected[flow] > 255)
 			break;
@@ -318,7 +320,7 @@ static bool run(struct exchange *x, bool until_empty)
 	while (until_empty ? on_way(x) != 0 : !is_sent(x)) {
 		uint64_t sent = x->sides[0].sent;
 
-		if (!turn(x, x->o->rate ? 1 : 200) || x->result->mismatched)
+		if (!turn(x, x->o->rate ? 1 : 200) || x->result->mismatched || x->result->reordered)
 			return false;
 		if (clock_now() - x->progress > PATIENCE_S) {
 			complain(

@@ -70,6 +70,16 @@ static int connect_once(struct guest *guest)
 	return 0;
 }
 
+/* A back end that has stopped reading does not stop us. */
+static int limit_sending(struct guest *guest, int rc)
+{
+	struct timeval limit = {.tv_sec = 2};
+
+	if (!rc)
+		setsockopt(guest->socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	return rc;
+}
+
 int guest_connect(struct guest *guest, int timeout_ms)
 {
 	double end = clock_now() + timeout_ms / 1e3;
@@ -81,11 +91,12 @@ int guest_connect(struct guest *guest, int timeout_ms)
 		if (poll(&p, 1, timeout_ms) != 1)
 			return failed(guest, -ETIMEDOUT, "nobody connects");
 		guest->socket = accept4(guest->listener, NULL, NULL, SOCK_CLOEXEC);
-		return failed(guest, guest->socket < 0 ? -errno : 0, "accept");
+		return failed(
+		        guest, limit_sending(guest, guest->socket < 0 ? -errno : 0), "accept");
 	}
 	while ((rc = connect_once(guest)) && clock_now() < end)
 		usleep(2000);
-	return failed(guest, rc, "connect");
+	return failed(guest, limit_sending(guest, rc), "connect");
 }
 
 void guest_leave(struct guest *guest)

@@ -2,8 +2,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "clock.h"
 #include "scenario.h"
+#include "wait.h"
 
 #define COME_MS 20000
 
@@ -60,6 +63,43 @@ int scenario_reflect(const struct options *options)
 
 	if (!start_all(&guest, options))
 		status = report(options, reflect_run(&guest, &options->exchange, &result), &result);
+	guest_close(&guest);
+	return status;
+}
+
+/* Broadcasts, so that whoever is there receives something. */
+int scenario_pump(const struct options *options)
+{
+	static struct guest guest;
+	static struct packet packet;
+	struct exchange_result result = {0};
+	struct frame_path path = {.to = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
+	unsigned rate = options->exchange.rate ? options->exchange.rate : 1000;
+	int status = 1;
+
+	if (!start_all(&guest, options)) {
+		struct queue *queues = guest.queues;
+		double begin = clock_now();
+
+		memcpy(path.from, guest.o.mac, 6);
+		path.from_ip = path.to_ip = guest.o.ip;
+		while (!told_to_stop && !guest_is_gone(&guest, 0)) {
+			while (buffer_receive(&guest, &queues[0], &packet) == RECEIVE_PACKET)
+				result.received++;
+			ring_publish(&queues[0].ring);
+			buffers_reclaim(&guest, &queues[1]);
+			frame_udp(&packet, &path, FRAME_HELLO, (uint32_t)result.sent,
+			        60 + (uint32_t)(result.sent * 97 % 1400));
+			if ((double)result.sent < (clock_now() - begin) * rate &&
+			        buffer_send(&guest, &queues[1], &packet))
+				result.sent++;
+			else
+				usleep(1000);
+			ring_publish(&queues[1].ring);
+		}
+		result.disconnected = !told_to_stop;
+		status = report(options, !result.disconnected, &result);
+	}
 	guest_close(&guest);
 	return status;
 }
