@@ -14,6 +14,7 @@
 #define BURST      32
 #define PATIENCE_S 3.0 /* without any progress */
 #define HELLO_S    15.0
+#define REFLECTED  32 /* frames on their way to a reflector and back */
 
 volatile sig_atomic_t told_to_stop;
 
@@ -82,6 +83,9 @@ static void set_limits(struct exchange *x)
 		for (unsigned q = 0; q < peer->n_queues; q += 2)
 			if (peer->queues[q].n_buffers / 2 < side->limit)
 				side->limit = peer->queues[q].n_buffers / 2;
+		/* A reflector has fewer transmit buffers than we have receive buffers. */
+		if (x->n == 1 && side->limit > REFLECTED)
+			side->limit = REFLECTED;
 	}
 }
 
