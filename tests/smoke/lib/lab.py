@@ -19,7 +19,7 @@ from .testpmd import Gen, KernelPod, Testpmd, virtio_user
 TREE = os.path.realpath(os.path.join(os.path.dirname(__file__), '..', '..', '..'))
 PROGRAMS = {
     'podraild': 'control/podraild', 'podrailctl': 'control/podrailctl', 'podrail': 'cni/podrail',
-    'podrail-gen': 'tests/gen/podrail-gen',
+    'podrail-gen': 'tests/gen/podrail-gen', 'podrail-guest': 'tests/guest/podrail-guest',
 }
 
 
@@ -101,8 +101,8 @@ class Lab:
         return self._root
 
     def program(self, name, build=None):
-        # The generator is a tool, not the product: always the fast one.
-        default = settings.build if name == 'podrail-gen' else settings.daemon_build
+        # Tools, not the product: always the fast ones.
+        default = settings.build if name in ('podrail-gen', 'podrail-guest') else settings.daemon_build
         path = f'{build or default}/{PROGRAMS[name]}'
         if not os.path.exists(path):
             raise FileNotFoundError(f'{path} is not built: run scripts/setup')
