@@ -85,10 +85,13 @@ class Overheard:
     """
     Stands between two sockets: who connects to `path` talks to who serves `behind`. daemon_connects says which
     of the two is podraild: it connects to a pod that serves, or serves. A connection ends when either end leaves.
-    .messages has all that was said; .features the last features that a front end chose.
+    .messages has all that was said; .features the last features that a front end chose. While `gate` (a
+    threading.Event) is not set, a connection waits.
     """
 
     def __init__(self, path, behind, daemon_connects=True):
+        self.gate = threading.Event()
+        self.gate.set()
         self.behind = behind
         self.daemon_connects = daemon_connects
         self.path = path
@@ -108,6 +111,7 @@ class Overheard:
 
     def close(self):
         self.ended = True
+        self.gate.set()
         self.thread.join(5)
         self.listener.close()
         with contextlib.suppress(FileNotFoundError):
@@ -117,6 +121,7 @@ class Overheard:
         while not self.ended:
             if select.select([self.listener], [], [], 0.1)[0]:
                 near, _ = self.listener.accept()
+                self.gate.wait()
                 far = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
                 try:
                     far.connect(self.behind)
