@@ -47,7 +47,7 @@ def missing():
         done = subprocess.run(['bash', '-c', '. scripts/lib.sh && pr_guest_kernel'], cwd=TREE, capture_output=True,
                               text=True, timeout=120, env={**os.environ, 'PODRAIL_BUILD': settings.build})
         if done.returncode:
-            return f'the guest\'s kernel can not be had: {done.stderr.strip().splitlines()[-1:]}'
+            return (done.stderr.strip().splitlines() or ['the kernel of the guests can not be had'])[-1]
     return None
 
 
@@ -189,7 +189,7 @@ class Guest:
     def boots(self):
         return self.process.output().count('guest is ready')
 
-    def wait(self, boots=1, timeout=60):
+    def wait(self, boots=1, timeout=120):
         def look():
             if not self.process.alive:
                 raise ProcessError(f'{self.name} ended with {self.process.status}:\n{self.process.tail()}')
