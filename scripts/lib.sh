@@ -24,6 +24,9 @@ PR_PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config python3 dpdk dpdk-
 PR_PACKAGES_TEST="podman runc containerd containernetworking-plugins busybox-static catatonit
 	iptables nftables iputils-ping ethtool iperf3 tcpdump python3-scapy python3-grpcio
 	python3-protobuf protobuf-compiler clang-format shellcheck mandoc jq"
+# For tests with real virtual machines. The guests' kernel is only unpacked: pr_guest_kernel.
+PR_PACKAGES_QEMU="qemu-system-x86 cpio kmod"
+PR_GUEST_KERNEL=linux-image-cloud-amd64
 
 pr_say() {
 	printf '%s\n' "podrail: $*" >&2
@@ -267,6 +270,55 @@ pr_build() {
 		grep -E -A5 'error|FAILED|undefined' -- "$log" | head -n 60 >&2
 		pr_say "error: $dir could not be built (all of it: $log)"
 		return 1
+	fi
+}
+
+pr_guest_kernel_package() {
+	apt-cache depends "$PR_GUEST_KERNEL" 2>/dev/null | awk '/Depends: linux-image/ { print $2; exit }'
+}
+
+# pr_guest_kernel_unpack DIRECTORY: apt checks the package's checksum.
+pr_guest_kernel_unpack() {
+	local package
+
+	package=$(pr_guest_kernel_package)
+	[ -n "$package" ] || {
+		echo "apt knows no $PR_GUEST_KERNEL"
+		return 1
+	}
+	rm -rf -- "$1"
+	mkdir -p -- "$1/unpacked" && cd -- "$1" &&
+		pr_apt_get -o APT::Sandbox::User=root download "$package" &&
+		dpkg -x ./*.deb unpacked &&
+		mv unpacked/boot unpacked/lib . &&
+		depmod -b . "$(ls lib/modules)" &&
+		sha256sum ./*.deb >complete.tmp &&
+		rm -rf -- unpacked ./*.deb &&
+		mv complete.tmp complete
+}
+
+# Debian's smallest kernel for guests, into $PODRAIL_BUILD/guest-kernel, once; nothing of it is installed.
+# Returns 1 with a sentence when it can not be had.
+pr_guest_kernel() {
+	local dir=$PODRAIL_BUILD/guest-kernel log
+
+	[ ! -e "$dir/complete" ] || return 0
+	log=$(mktemp /tmp/podrail-apt.XXXXXX)
+	# Package lists may be missing, or older than the archive.
+	if ! (pr_guest_kernel_unpack "$dir") >"$log" 2>&1 &&
+		! (pr_apt_get update && pr_guest_kernel_unpack "$dir") >"$log" 2>&1; then
+		pr_say "note: the guests' kernel can not be had: $(tail -n 1 -- "$log")"
+		rm -f -- "$log"
+		return 1
+	fi
+	rm -f -- "$log"
+}
+
+# What tests with virtual machines need; without it they are skipped.
+pr_qemu() {
+	# shellcheck disable=SC2086 # one word a package
+	if ! (pr_install $PR_PACKAGES_QEMU) || ! pr_guest_kernel; then
+		pr_say "note: tests with virtual machines will be skipped"
 	fi
 }
 

@@ -19,7 +19,7 @@ static unsigned all_queues(const struct devices *d)
 
 static int make_pools(struct devices *d, const struct options *o, char *error, size_t size)
 {
-	uint16_t room = 2048 + RTE_PKTMBUF_HEADROOM;
+	uint16_t room = 2048 + RTE_PKTMBUF_HEADROOM, rx_room;
 	unsigned n = all_queues(d) * (DESCRIPTORS + DEVICE_BURST) + 2 * POOL_CACHE;
 
 	for (unsigned i = 0; i < o->n_sizes; i++) {
@@ -27,10 +27,15 @@ static int make_pools(struct devices *d, const struct options *o, char *error, s
 
 		room = need > room ? need : room;
 	}
-	d->rx_pool = rte_pktmbuf_pool_create("rx", n, POOL_CACHE, 0, room, SOCKET_ID_ANY);
+	rx_room = o->rx_room ? (uint16_t)(o->rx_room + RTE_PKTMBUF_HEADROOM) : room;
+	d->rx_pool = rte_pktmbuf_pool_create("rx", n, POOL_CACHE, 0, rx_room, SOCKET_ID_ANY);
 	d->tx_pool = rte_pktmbuf_pool_create("tx", n, POOL_CACHE,
 	        RTE_ALIGN(sizeof(struct frame_slot), RTE_MBUF_PRIV_ALIGN), room, SOCKET_ID_ANY);
-	if (d->rx_pool && d->tx_pool)
+	if (o->segments > 1)
+		d->segment_pool = rte_pktmbuf_pool_create("segments", n * (o->segments - 1),
+		        POOL_CACHE, 0, (uint16_t)(room / o->segments + RTE_PKTMBUF_HEADROOM),
+		        SOCKET_ID_ANY);
+	if (d->rx_pool && d->tx_pool && (d->segment_pool || o->segments <= 1))
 		return 0;
 	snprintf(error, size, "no memory for 2 x %u buffers of %u bytes: give more with --memory",
 	        n, room);
@@ -58,6 +63,10 @@ static int start(struct device *dev, const struct devices *d, const struct optio
 	largest_frame(o, &mtu);
 	if (mtu > 1500)
 		conf.rxmode.mtu = mtu;
+	if (o->rx_room)
+		conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
+	if (o->segments > 1)
+		conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	/* a virtio-user port that serves its socket reconnects in its link-state interrupt */
 	conf.intr_conf.lsc = !!(*info.dev_flags & RTE_ETH_DEV_INTR_LSC);
 	rc = rte_eth_dev_configure(dev->ethdev, dev->queues, dev->queues, &conf);
@@ -129,6 +138,7 @@ void devices_close(struct devices *d)
 			rte_eth_dev_stop(d->port[i].ethdev);
 		rte_eth_dev_close(d->port[i].ethdev);
 	}
+	rte_mempool_free(d->segment_pool);
 	rte_mempool_free(d->tx_pool);
 	rte_mempool_free(d->rx_pool);
 	memset(d, 0, sizeof(*d));

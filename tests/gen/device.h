@@ -30,7 +30,8 @@ struct devices {
 	struct device port[OPTIONS_PORTS_MAX];
 	unsigned n;
 	struct rte_mempool *rx_pool;
-	struct rte_mempool *tx_pool; /* buffers filled with pattern, each with a frame_slot */
+	struct rte_mempool *tx_pool;      /* buffers filled with pattern, each with a frame_slot */
+	struct rte_mempool *segment_pool; /* what follows the first buffer of a chain; or NULL */
 };
 
 /*

@@ -28,7 +28,10 @@ static unsigned memory_needed(const struct options *o)
 		queues += queues_of(&o->ports[i]);
 	for (unsigned i = 0; i < o->n_sizes; i++)
 		room = o->sizes[i] + 768u > room ? o->sizes[i] + 768u : room;
-	return (unsigned)((2 * (queues * 1100 + 512) * room >> 20) + queues + 20 + 1) & ~1u;
+	room *= 2;
+	if (o->segments > 1)
+		room += room / 2 + (o->segments - 1) * 512u;
+	return (unsigned)(((queues * 1100 + 512) * room >> 20) + queues + 20 + 1) & ~1u;
 }
 
 /* MiB of free hugepages of all sizes; -1 when the kernel does not say. */
@@ -87,8 +90,8 @@ static int choose_cpus(
 int devices_eal(const struct options *o, char *error, size_t size)
 {
 	unsigned need = o->memory ? o->memory : memory_needed(o);
-	char lcores[48], memory[16];
-	char *argv[OPTIONS_PORTS_MAX * 2 + 16];
+	char lcores[48], memory[16], simd[48];
+	char *argv[OPTIONS_PORTS_MAX * 2 + 17];
 	int argc = 0, worker = 0, main_cpu = 0, rc;
 	long have = hugepages_free();
 
@@ -120,8 +123,12 @@ int devices_eal(const struct options *o, char *error, size_t size)
 		argv[argc++] = (char *)(uintptr_t) "--in-memory";
 		argv[argc++] = (char *)(uintptr_t) "--single-file-segments";
 	}
-	if (!o->verbose)
-		argv[argc++] = (char *)(uintptr_t) "--log-level=error";
+	if (o->simd) {
+		snprintf(simd, sizeof(simd), "--force-max-simd-bitwidth=%u", o->simd);
+		argv[argc++] = simd;
+	}
+	argv[argc++] =
+	        (char *)(uintptr_t)(o->verbose ? "--log-level=pmd.*:info" : "--log-level=error");
 	for (unsigned i = 0; i < o->n_ports; i++) {
 		argv[argc++] = (char *)(uintptr_t) "--vdev";
 		argv[argc++] = (char *)(uintptr_t)o->ports[i].devargs;

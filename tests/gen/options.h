@@ -9,11 +9,12 @@
 
 #include <podrail/addr.h>
 
-#define OPTIONS_PORTS_MAX 32 /* ethdevs of Debian's DPDK */
-#define OPTIONS_PAIRS_MAX 1024
-#define OPTIONS_FLOWS_MAX (1u << 20)
-#define OPTIONS_SIZES_MAX 16
-#define OPTIONS_QUEUES    8
+#define OPTIONS_PORTS_MAX    32 /* ethdevs of Debian's DPDK */
+#define OPTIONS_PAIRS_MAX    1024
+#define OPTIONS_FLOWS_MAX    (1u << 20)
+#define OPTIONS_SIZES_MAX    16
+#define OPTIONS_QUEUES       8
+#define OPTIONS_SEGMENTS_MAX 16
 
 /* A port of this process, or (devargs empty) a peer that another process serves. */
 struct port_options {
@@ -59,9 +60,12 @@ struct options {
 	double duration, warmup, interval, timeout, wait_link, announce, settle; /* seconds */
 	uint64_t count; /* packets in all; 0: until the duration ends */
 	unsigned burst;
+	unsigned segments; /* buffers of a frame that is sent */
+	uint16_t rx_room;  /* bytes of a receive buffer; 0: the largest frame fits */
 
 	int cpu, main_cpu; /* -1: last and first of the process's */
 	unsigned memory;   /* MiB; 0: as needed */
+	unsigned simd;     /* bits; 0: DPDK's default */
 	bool whole_bursts, no_huge, yield, verbose, quiet;
 	char json[4096];
 	struct tolerances tolerate;

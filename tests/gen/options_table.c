@@ -165,8 +165,11 @@ SET_NUMBER(set_window, o->window, uint32_t, 1, 1u << 24)
 SET_NUMBER(set_total, o->in_total, uint64_t, 1, 1u << 28)
 SET_NUMBER(set_count, o->count, uint64_t, 1, UINT64_MAX / 2)
 SET_NUMBER(set_burst, o->burst, unsigned, 1, 64)
+SET_NUMBER(set_segments, o->segments, unsigned, 1, OPTIONS_SEGMENTS_MAX)
+SET_NUMBER(set_rx_room, o->rx_room, uint16_t, 128, 16384)
 SET_NUMBER(set_cpu, o->cpu, int, 0, 1023)
 SET_NUMBER(set_main_cpu, o->main_cpu, int, 0, 1023)
+SET_NUMBER(set_simd, o->simd, unsigned, 64, 512)
 SET_NUMBER(set_memory, o->memory, unsigned, 16, 1u << 20)
 SET_REAL(set_duration, o->duration, 1e8)
 SET_REAL(set_warmup, o->warmup, 1e6)
@@ -219,6 +222,9 @@ const struct option_row option_rows[] = {
         {"burst", "N", set_burst, "packets to send at once, at most 64 (32)"},
         {"whole-bursts", NULL, set_whole_bursts,
                 "closed loop: wait until the window allows a whole burst"},
+        {"segments", "N", set_segments, "send each frame as a chain of N buffers (1)"},
+        {"rx-room", "BYTES", set_rx_room,
+                "receive buffers of that size: larger frames come in several (one)"},
         {"expect-ttl", "N", set_ttl, "arriving packets must have this TTL; they start with 64"},
         {NULL, NULL, NULL, "Start and end"},
         {"wait-link", "S", set_wait, "seconds to wait for all links (10)"},
@@ -233,6 +239,7 @@ const struct option_row option_rows[] = {
         {"cpu", "N", set_cpu, "CPU of the thread that polls (the last we may use)"},
         {"main-cpu", "N", set_main_cpu, "CPU of everything else (the first we may use)"},
         {"memory", "MIB", set_memory, "packet memory (as needed)"},
+        {"simd", "BITS", set_simd, "widest vectors that drivers may use (DPDK's: 256)"},
         {"no-huge", NULL, set_no_huge, "use memory without hugepages"},
         {"yield", NULL, set_yield, "with nothing to do, leave the CPU to others that share it"},
         {"verbose", NULL, set_verbose, "let DPDK say what it does"},

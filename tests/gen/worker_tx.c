@@ -78,6 +78,37 @@ static void write_frames(struct worker *w, struct pair *p, struct rte_mbuf **m, 
 	}
 }
 
+/* Moves what is behind the first part of a frame into further buffers, as many as were asked for.
+ */
+static void make_chain(struct rte_mbuf *m, struct rte_mbuf **segments, unsigned n)
+{
+	uint16_t len = m->data_len, at = (uint16_t)(len / (n + 1));
+	struct rte_mbuf *last = m;
+
+	m->data_len = at;
+	for (unsigned i = 0; i < n; i++) {
+		uint16_t end = (uint16_t)(len * (i + 2u) / (n + 1));
+
+		memcpy(rte_pktmbuf_append(segments[i], (uint16_t)(end - at)),
+		        rte_pktmbuf_mtod_offset(m, uint8_t *, at), (size_t)(end - at));
+		last->next = segments[i];
+		last = segments[i];
+		at = end;
+	}
+	m->nb_segs = (uint16_t)(n + 1);
+}
+
+static void make_chains(struct worker *w, struct rte_mbuf **m, unsigned n)
+{
+	unsigned more = w->options->segments - 1;
+	struct rte_mbuf *segments[OPTIONS_SEGMENTS_MAX];
+
+	for (unsigned i = 0; i < n; i++) {
+		if (!rte_pktmbuf_alloc_bulk(w->devices->segment_pool, segments, more))
+			make_chain(m[i], segments, more);
+	}
+}
+
 /* Offers the pending packets to the ring. Returns whether none is left. */
 static bool flush(struct worker *w, struct device *dev)
 {
@@ -149,6 +180,8 @@ static uint64_t send_burst(struct worker *w, struct device *dev, uint64_t credit
 	if (rte_pktmbuf_alloc_bulk(w->devices->tx_pool, dev->pending, n))
 		return 0;
 	write_frames(w, p, dev->pending, n);
+	if (w->options->segments > 1)
+		make_chains(w, dev->pending, n);
 	built(p, n);
 	if (w->plan.epoch)
 		w->built += n;
