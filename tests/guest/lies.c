@@ -17,7 +17,7 @@
 
 static const struct lie *const tables[] = {lies_message, lies_memory, lies_queue, lies_fd,
         lies_chain, lies_index, lies_packed, lies_offload, lies_race};
-static const char *const effects[] = {"none", "protocol", "ring", "memory"};
+static const char *const effects[] = {"none", "protocol", "ring", "memory", "caught"};
 
 void lies_list(void)
 {
