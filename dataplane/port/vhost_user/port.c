@@ -58,8 +58,7 @@ void port_connected(struct vhost_port *port, int fd)
 {
 	connection_open(&port->connection, fd);
 	port->refusal_told = port->up_told = port->paused = false;
-	port->tries = 0;
-	port->try_at_ms = port->refused_since_ms = 0;
+	port->try_at_ms = 0;
 	atomic_store(&port->connected, true);
 	atomic_fetch_add(&port->connects, 1);
 	guests_watch(port, fd, true);
@@ -72,7 +71,7 @@ void port_disconnect(struct vhost_port *port, const char *why)
 	if (why) {
 		atomic_fetch_add(&port->protocol_errors, 1);
 		dp_log(LOG_WARNING, "port %s: guest disconnected: %s", port->name, why);
-	} else {
+	} else if (port->up_told) {
 		dp_log(LOG_INFO, "port %s: guest left", port->name);
 	}
 	connection_close(&port->connection);
@@ -134,6 +133,8 @@ static bool handle(struct vhost_port *port)
 	}
 	tell_up(port);
 	connection_next(c);
+	port->tries = 0;
+	port->refused_since_ms = 0;
 	return true;
 }
 
@@ -179,7 +180,7 @@ bool port_tick(struct vhost_port *port)
 		port->leaving = false;
 		atomic_store(&port->connected, false);
 		if (!port->server && port->attached)
-			port_changed(port);
+			port_try_again(port);
 		return false;
 	}
 	if (c->fd < 0)

@@ -48,6 +48,8 @@ bool port_is_free(const struct vhost_port *port);
 
 /* Client mode: one try; sets the time of the next. */
 void port_connect(struct vhost_port *port);
+/* The guest left: soon, but not in a circle with one that leaves as soon as it came. */
+void port_try_again(struct vhost_port *port);
 /* Its directory changed: try at once. */
 void port_changed(struct vhost_port *port);
 /* Server mode: somebody is at the door. */
