@@ -132,34 +132,47 @@ static bool find_areas(
 	return ring->desc.split && ring->avail && ring->used;
 }
 
+struct packed_bits {
+	bool avail, used;
+};
+
+static struct packed_bits packed_bits(const struct guest_ring *ring, unsigned slot)
+{
+	uint16_t flags = load16(&ring->desc.packed[slot].flags);
+
+	return (struct packed_bits){
+	        flags & 1 << VRING_PACKED_DESC_F_AVAIL, flags & 1 << VRING_PACKED_DESC_F_USED};
+}
+
 /* Where a packed ring is to be served on, after whoever served it was killed: QEMU then says the
- * last place that it was ever told. Descriptors that were used have both bits equal, those that
- * wait have not (virtio 1.1, 2.7.1), so the first that waits behind used ones is the place. A ring
- * that has none, or was never used, is where its base says. */
+ * last place that it was ever told. A descriptor waits while its two bits differ, and was used when
+ * they are equal (virtio 1.1, 2.7.1); both are of the lap in which that happened. So the place is
+ * where those that wait begin or, if all or none do, where the lap changes. Where chains of several
+ * descriptors left more than one such place, the base is all that there is. */
 static void find_packed_place(struct guest_ring *ring)
 {
-	for (unsigned lap = 0; lap < 2; lap++) {
-		bool wrap = ring->avail_wrap ^ (lap == 1);
-		uint16_t slot = ring->next_avail;
+	struct packed_bits last = packed_bits(ring, ring->size - 1u), bits;
+	unsigned begins = 0, changes = 0, place = 0, change = 0;
+	bool wait = last.avail != last.used;
 
-		for (unsigned n = 0; n < ring->size; n++) {
-			uint16_t flags = load16(&ring->desc.packed[slot].flags);
-			bool avail = flags & 1 << VRING_PACKED_DESC_F_AVAIL;
-			bool used = flags & 1 << VRING_PACKED_DESC_F_USED;
-
-			if (avail == wrap && used != wrap && (n || !lap)) {
-				ring->next_avail = ring->next_used = slot;
-				ring->avail_wrap = ring->used_wrap = wrap;
-				return;
-			}
-			if (avail != wrap || used != wrap)
-				break;
-			if (++slot == ring->size) {
-				slot = 0;
-				wrap = !wrap;
-			}
+	for (unsigned slot = 0; slot < ring->size; slot++, last = bits) {
+		bits = packed_bits(ring, slot);
+		if (bits.avail != bits.used && last.avail == last.used) {
+			begins++;
+			place = slot;
+		}
+		if (slot && bits.avail != last.avail) {
+			changes++;
+			change = slot;
 		}
 	}
+	if (begins > 1 || (!begins && changes > 1))
+		return;
+	if (!begins)
+		place = change;
+	bits = packed_bits(ring, place);
+	ring->next_avail = ring->next_used = (uint16_t)place;
+	ring->avail_wrap = ring->used_wrap = begins || wait ? bits.avail : !bits.avail;
 }
 
 /* A split ring tells itself how far it was served, whoever served it (a daemon that was killed
