@@ -50,7 +50,20 @@ static void log_text(void *arg, int priority, const char *text)
 	dp_log(priority, "port %s: %s", port->name, text);
 }
 
-static const struct session_ops session_ops = {publish, grace_start, grace_over, log_text};
+static bool may_send(void *arg)
+{
+	(void)arg;
+	return guests_settled();
+}
+
+bool port_is_settled(const struct vhost_port *port)
+{
+	return port->connection.fd < 0 ||
+	       GUEST_QUEUES(atomic_load(&port->device->guest), GUEST_RX_SHIFT);
+}
+
+static const struct session_ops session_ops = {
+        publish, grace_start, grace_over, may_send, log_text};
 
 /* ---- connection ---- */
 

@@ -43,6 +43,8 @@ void port_serve(struct vhost_port *port);
 bool port_tick(struct vhost_port *port);
 /* Lets the guest go. why: NULL when it left by itself. */
 void port_disconnect(struct vhost_port *port, const char *why);
+/* No guest is there, or it can receive. */
+bool port_is_settled(const struct vhost_port *port);
 /* True when nothing of a guest is left. */
 bool port_is_free(const struct vhost_port *port);
 

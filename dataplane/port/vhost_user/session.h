@@ -18,6 +18,8 @@ struct session_ops {
 	/* A token for everything unpublished until now, and whether its time has come. */
 	uint64_t (*grace_start)(void *arg);
 	bool (*grace_over)(void *arg, uint64_t token);
+	/* Whether guests may send already (guests_settled). */
+	bool (*may_send)(void *arg);
 	void (*log)(void *arg, int priority, const char *text);
 };
 

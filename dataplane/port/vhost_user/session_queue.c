@@ -234,8 +234,10 @@ static bool is_ready(struct session *session, unsigned q)
 {
 	const struct session_queue *queue = &session->queue[q];
 
-	return session->features_set && session->memory && !atomic_load(&session->memory_broken) &&
-	       queue->has_size && queue->has_addr && queue->kicked && !queue->broken &&
+	/* Odd queues are those that a guest sends on. */
+	return (!(q & 1) || session->ops->may_send(session->arg)) && session->features_set &&
+	       session->memory && !atomic_load(&session->memory_broken) && queue->has_size &&
+	       queue->has_addr && queue->kicked && !queue->broken &&
 	       (queue->enabled || !has(session, VU_F_PROTOCOL_FEATURES));
 }
 
