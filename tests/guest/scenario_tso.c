@@ -59,9 +59,9 @@ static bool receive(struct stream *s)
 		uint32_t sequence = 0, payload = 0;
 		const char *fault = frame_tcp_read(&packet, csum, gso, &sequence, &payload);
 
-		any = true;
 		if (fault && !fault[0])
 			continue;
+		any = true;
 		if (!fault && sequence != s->received)
 			fault = "it is not the next";
 		if (fault) {
