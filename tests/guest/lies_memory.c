@@ -38,7 +38,7 @@ static void send_table(struct liar *liar, const struct table *t, unsigned region
 		(void)r;                                                                           \
 		start(liar, &t);                                                                   \
 		change;                                                                            \
-		send_table(liar, &t, t.m.n);                                                       \
+		send_table(liar, &t, liar->guest->memory.n);                                       \
 	}
 
 CHANGED(overlap_physical, r[0].gpa = r[1].gpa + 4096)

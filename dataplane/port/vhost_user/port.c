@@ -185,10 +185,13 @@ static void memory_broke(struct vhost_port *port)
 bool port_tick(struct vhost_port *port)
 {
 	struct connection *c = &port->connection;
-	unsigned broken;
+	unsigned broken = 0;
 
 	if (port->leaving) {
-		if (!session_end(&port->session))
+		bool ended = session_end(&port->session, &broken);
+
+		atomic_fetch_add(&port->ring_errors, broken);
+		if (!ended)
 			return true;
 		port->leaving = false;
 		atomic_store(&port->connected, false);
