@@ -302,7 +302,8 @@ class TestpmdDevice(Device):
             vdevs[:0] = [f'net_memif0,socket={self.sockets[1]},socket-abstract=no,id=0,role=server']
         self.testpmd = Testpmd(
             self.lab, self.name, vdevs, forward=self.forward, memory=128, mbufs=16384, netns=self.lab.ns,
-            workers=[self.cpu], main=self.other_cpu, interactive=True)
+            workers=[self.cpu], main=self.other_cpu, interactive=True,
+            arguments=['--no-flush-rx'])   # "start" would throw away the first window, and nothing came back ever
         for line in ('set record-core-cycles on', 'set record-burst-stats on', 'start'):
             self.testpmd.command(line)
 
