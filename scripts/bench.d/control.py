@@ -322,6 +322,9 @@ MEASUREMENTS = {
 }
 
 
+BARS = {'cni-add': f'pass <= {ADD_BAR:g} x bridge plugin', 'churn': 'pass: 0 missing'}
+
+
 def names(patterns):
     return [name for name in MEASUREMENTS if matching(f'control-{name}', patterns)]
 
