@@ -137,16 +137,23 @@ static void fix_tcp(uint8_t *head, const struct layout *layout, uint32_t payload
 	memcpy(tcp + TCP_CSUM, &pseudo, sizeof(pseudo));
 }
 
-/* The next bytes of payload become a segment's rest. */
-static void take_payload(struct batch *to, uint32_t k, struct cursor *payload, uint32_t n)
+/* The head of a packet that was held holds more payload than a segment's head takes. */
+static struct span next_piece(struct cursor *in_head, struct cursor *payload, uint32_t n)
 {
-	struct span span = cursor_take(payload, n);
+	return in_head->left ? cursor_take(in_head, n) : cursor_take(payload, n);
+}
+
+/* The next bytes of payload become a segment's rest. */
+static void take_payload(
+        struct batch *to, uint32_t k, struct cursor *in_head, struct cursor *payload, uint32_t n)
+{
+	struct span span = next_piece(in_head, payload, n);
 
 	to->rest[k] = span.at;
 	to->rest_length[k] = span.length;
 	to->more[k] = (uint16_t)to->n_spans;
 	for (n -= span.length; n && to->n_spans < BATCH_SPANS; n -= span.length) {
-		span = cursor_take(payload, n);
+		span = next_piece(in_head, payload, n);
 		if (!span.length)
 			break;
 		to->span[to->n_spans++] = span;
@@ -173,7 +180,7 @@ unsigned offload_segments(struct batch *to, const struct batch *from, uint64_t i
 		fix_tcp(to->head[k], &layout, n, number, offset, offset + n == all);
 		to->head_length[k] = (uint16_t)(layout.end + own);
 		to->length[k] = layout.end + n;
-		take_payload(to, k, &payload, n - own);
+		take_payload(to, k, &in_head, &payload, n - own);
 		to->offload[k] = OFFLOAD_CSUM;
 		to->csum_start[k] = (uint16_t)layout.l4;
 		to->csum_offset[k] = TCP_CSUM;

@@ -240,6 +240,9 @@ static unsigned send_chains(struct guest_ring *ring, struct batch *batch, uint64
 			return ring_fail(ring, error);
 		at = place_after(ring, at, slots[n]);
 		all += slots[n];
+		/* A chain that goes on over buffers that we have already. */
+		if (unlikely(all > ring->size))
+			return ring_fail(ring, RING_CHAIN);
 		room[n++] = pieces.length - before;
 	} while (pieces.length < total);
 	if (copy_to_pieces(ring, batch, i, (uint16_t)n, &pieces, total) != total)
