@@ -89,11 +89,9 @@ void port_changed(struct vhost_port *port)
 {
 	port->tries = 0;
 	port->refused_since_ms = 0;
-	port->try_at_ms = guests_now() + (port_is_free(port) ? 0 : TRY_FIRST_MS);
-	if (!port->try_at_ms)
-		port->try_at_ms = 1;
+	/* Once a turn of the loop, however often a pod touches its directory. */
 	if (port_is_free(port))
-		port_connect(port);
+		port->try_at_ms = RTE_MAX(guests_now(), UINT64_C(1));
 }
 
 void port_accept(struct vhost_port *port)

@@ -119,7 +119,7 @@ void guests_watch_directory(struct vhost_port *port)
 	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", port->directory);
-	port->watch = inotify_add_watch(guests.inotify, path, IN_CREATE | IN_MOVED_TO | IN_ATTRIB);
+	port->watch = inotify_add_watch(guests.inotify, path, IN_CREATE | IN_MOVED_TO);
 }
 
 static void unwatch_directory(const struct vhost_port *port)

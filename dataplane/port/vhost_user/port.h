@@ -52,7 +52,7 @@ bool port_is_free(const struct vhost_port *port);
 void port_connect(struct vhost_port *port);
 /* The guest left: soon, but not in a circle with one that leaves as soon as it came. */
 void port_try_again(struct vhost_port *port);
-/* Its directory changed: try at once. */
+/* Its directory changed: try in the next turn of the loop. */
 void port_changed(struct vhost_port *port);
 /* Server mode: somebody is at the door. */
 void port_accept(struct vhost_port *port);
