@@ -132,34 +132,51 @@ static bool find_areas(
 	return ring->desc.split && ring->avail && ring->used;
 }
 
+/* Whether the descriptor n behind the base waits for us, and in which lap it was written: as if the
+ * ring did not end before it. */
+static bool waits_at(const struct guest_ring *ring, unsigned n, bool *lap)
+{
+	unsigned slot = ring->next_avail + n;
+	bool turned = slot >= ring->size, avail, used;
+	uint16_t flags;
+
+	flags = load16(&ring->desc.packed[turned ? slot - ring->size : slot].flags);
+	avail = flags & 1 << VRING_PACKED_DESC_F_AVAIL;
+	used = flags & 1 << VRING_PACKED_DESC_F_USED;
+	*lap = avail ^ turned;
+	return avail != used;
+}
+
 /* Where a packed ring is to be served on, after whoever served it was killed: QEMU then says the
- * last place that it was ever told. Descriptors that were used have both bits equal, those that
- * wait have not (virtio 1.1, 2.7.1), so the first that waits behind used ones is the place. A ring
- * that has none, or was never used, is where its base says. */
+ * last place that it was ever told, so the ring itself is asked (virtio 1.1, 2.7.1). From anywhere
+ * on, there are: used ones, those that wait, and used ones of the lap before; and when the driver
+ * is a lap ahead there, some that wait at the beginning and older ones at the end. The place is
+ * where the oldest one waits, or else behind those that were used last. */
 static void find_packed_place(struct guest_ring *ring)
 {
-	for (unsigned lap = 0; lap < 2; lap++) {
-		bool wrap = ring->avail_wrap ^ (lap == 1);
-		uint16_t slot = ring->next_avail;
+	bool first, lap;
+	unsigned slot, n = 0;
 
-		for (unsigned n = 0; n < ring->size; n++) {
-			uint16_t flags = load16(&ring->desc.packed[slot].flags);
-			bool avail = flags & 1 << VRING_PACKED_DESC_F_AVAIL;
-			bool used = flags & 1 << VRING_PACKED_DESC_F_USED;
-
-			if (avail == wrap && used != wrap && (n || !lap)) {
-				ring->next_avail = ring->next_used = slot;
-				ring->avail_wrap = ring->used_wrap = wrap;
-				return;
-			}
-			if (avail != wrap || used != wrap)
+	if (!waits_at(ring, 0, &first)) {
+		for (n = 1; n < ring->size; n++)
+			if (waits_at(ring, n, &lap) || lap != first)
 				break;
-			if (++slot == ring->size) {
-				slot = 0;
-				wrap = !wrap;
-			}
-		}
+	} else {
+		for (n = ring->size; n > 1; n--)
+			if (!waits_at(ring, n - 1, &lap) || lap == first)
+				break;
+		if (n == ring->size)
+			n = 0;
+		else
+			first = !first;
 	}
+	slot = ring->next_avail + n;
+	if (slot >= ring->size) {
+		slot -= ring->size;
+		first = !first;
+	}
+	ring->next_avail = ring->next_used = (uint16_t)slot;
+	ring->avail_wrap = ring->used_wrap = first;
 }
 
 /* A split ring tells itself how far it was served, whoever served it (a daemon that was killed
