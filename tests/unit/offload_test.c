@@ -317,6 +317,87 @@ static void test_segments_landed(void **state)
 	}
 }
 
+/* ---- what a guest's header may say ---- */
+
+static bool parse(
+        const struct frame *f, uint8_t gso_type, unsigned start, unsigned offset, uint16_t gso_size)
+{
+	const struct virtio_net_hdr header = {
+	        .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+	        .gso_type = gso_type,
+	        .csum_start = (uint16_t)start,
+	        .csum_offset = (uint16_t)offset,
+	        .gso_size = gso_size,
+	};
+	uint64_t i;
+
+	clear();
+	i = add(f, PR_HEAD, 1);
+	batch.offload[i] = 0;
+	return offload_parse(&batch, i, &header);
+}
+
+/* A checksum may be written where one is, and over nothing that was checked before. */
+static void test_field(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < 8; n++) {
+		const struct shape shape = {.v6 = n & 1, .tagged = n & 2, .payload = 100};
+		struct frame f = make(&shape);
+		unsigned own = n & 4 ? 6 : 16; /* UDP, TCP */
+
+		f.bytes[f.l3 + (shape.v6 ? 6 : 9)] = n & 4 ? 17 : 6;
+		for (unsigned start = 0; start < PR_HEAD; start++)
+			for (unsigned offset = 0; start + offset < PR_HEAD + 4; offset++) {
+				unsigned inner = f.l4 + (n & 4 ? 8 : 20);
+				bool allowed = (start == f.l4 && offset == own) || start >= inner;
+
+				allowed &= start + offset + 2 <= PR_HEAD;
+				assert_int_equal(
+				        parse(&f, VIRTIO_NET_HDR_GSO_NONE, start, offset, 0),
+				        allowed);
+			}
+		free(f.bytes);
+	}
+}
+
+static void test_arp(void **state)
+{
+	const struct shape shape = {.payload = 60};
+	struct frame f = make(&shape);
+
+	(void)state;
+	f.bytes[13] = 0x06;
+	for (unsigned start = 0; start < PR_HEAD; start++)
+		assert_false(parse(&f, VIRTIO_NET_HDR_GSO_NONE, start, 8, 0));
+	free(f.bytes);
+}
+
+static void test_gso_refused(void **state)
+{
+	const struct shape shape = {.payload = 6400};
+	struct frame f = make(&shape);
+	const unsigned v4 = VIRTIO_NET_HDR_GSO_TCPV4;
+
+	(void)state;
+	assert_true(parse(&f, v4, f.l4, 16, 100));
+	assert_int_equal(batch.offload[0], OFFLOAD_CSUM | OFFLOAD_TSO4);
+	assert_int_equal(batch.header_length[0], f.end);
+	assert_true(parse(&f, v4, f.l4, 16, 6400));
+	assert_int_equal(batch.offload[0], OFFLOAD_CSUM);
+	assert_false(parse(&f, v4, f.l4, 16, 99));
+	assert_false(parse(&f, v4, f.l4, 16, 0));
+	assert_false(parse(&f, VIRTIO_NET_HDR_GSO_TCPV6, f.l4, 16, 100));
+	assert_false(parse(&f, VIRTIO_NET_HDR_GSO_UDP, f.l4, 16, 100));
+	assert_false(parse(&f, v4 | VIRTIO_NET_HDR_GSO_ECN, f.l4, 16, 100));
+	f.bytes[f.l4 + 12] = 0x40; /* a TCP header of 16 bytes */
+	assert_false(parse(&f, v4, f.l4, 16, 100));
+	f.bytes[f.l4 + 12] = 0x50;
+	f.bytes[f.l3 + 7] = 1; /* a fragment */
+	assert_false(parse(&f, v4, f.l4, 16, 100));
+	free(f.bytes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -324,6 +405,9 @@ int main(void)
 	        cmocka_unit_test(test_zero),
 	        cmocka_unit_test(test_segments),
 	        cmocka_unit_test(test_segments_landed),
+	        cmocka_unit_test(test_field),
+	        cmocka_unit_test(test_arp),
+	        cmocka_unit_test(test_gso_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

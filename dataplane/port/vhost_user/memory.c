@@ -20,7 +20,7 @@
  * it first; the handler reads it in whatever thread touched the memory. */
 static struct slot {
 	_Atomic uintptr_t start;
-	size_t size;
+	_Atomic size_t size;
 	_Atomic bool *broken;
 } slots[SLOTS];
 
@@ -33,11 +33,13 @@ static void on_sigbus(int signal, siginfo_t *info, void *context)
 	(void)context;
 	for (unsigned n = 0; n < SLOTS; n++) {
 		uintptr_t start = atomic_load_explicit(&slots[n].start, memory_order_acquire);
+		size_t size = atomic_load_explicit(&slots[n].size, memory_order_acquire);
 		int saved = errno;
 
-		if (!start || address - start >= slots[n].size)
+		/* Start once more: one region's start and the next one's size are no region. */
+		if (!start || address - start >= size || atomic_load(&slots[n].start) != start)
 			continue;
-		if (mmap((void *)start, slots[n].size, PROT_READ | PROT_WRITE,
+		if (mmap((void *)start, size, PROT_READ | PROT_WRITE,
 		            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
 		            0) == MAP_FAILED)
 			break;
@@ -61,7 +63,7 @@ static int slot_take(void *start, size_t size, _Atomic bool *broken)
 	for (int n = 0; n < SLOTS; n++) {
 		if (atomic_load_explicit(&slots[n].start, memory_order_relaxed))
 			continue;
-		slots[n].size = size;
+		atomic_store_explicit(&slots[n].size, size, memory_order_release);
 		slots[n].broken = broken;
 		atomic_store_explicit(&slots[n].start, (uintptr_t)start, memory_order_release);
 		return n;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The less common ways of one packet: chains, indirect tables, offloads. Workers only. */
+#include <netinet/in.h>
+
 #include "dataplane/port/vhost_user/ring_io.h"
 #include "dataplane/stage/ip4.h"
 
@@ -148,6 +150,37 @@ static unsigned tcp_header_at(const struct batch *batch, uint64_t i, bool v6)
 	return (head[l3] & 15) >= 5 && l4 + 20 <= room ? l4 : 0;
 }
 
+/* What is left to us is written after all checks, so it must be a checksum's place: never the
+ * addresses, types and ports that were checked. A tunnel's inner checksum is as good. */
+static bool is_checksum(const struct batch *batch, uint64_t i, uint32_t start, uint32_t field)
+{
+	const uint8_t *head = batch->head[i];
+	uint32_t l3 = RTE_ETHER_HDR_LEN, l4;
+	uint16_t type = load_be16(head + 12);
+	uint8_t protocol;
+
+	if (type == RTE_ETHER_TYPE_VLAN) {
+		type = load_be16(head + 16);
+		l3 += 4;
+	}
+	if (start < l3 + 20 || type == RTE_ETHER_TYPE_ARP)
+		return false;
+	if (type == RTE_ETHER_TYPE_IPV4) {
+		l4 = l3 + (head[l3] & 15) * 4u;
+		protocol = head[l3 + 9];
+	} else if (type == RTE_ETHER_TYPE_IPV6) {
+		l4 = l3 + 40;
+		protocol = head[l3 + 6];
+	} else {
+		return true;
+	}
+	if (protocol == IPPROTO_TCP && start < l4 + 20)
+		return start == l4 && field == l4 + 16;
+	if (protocol == IPPROTO_UDP && start < l4 + 8)
+		return start == l4 && field == l4 + 6;
+	return start >= l4;
+}
+
 bool offload_parse(struct batch *batch, uint64_t i, const struct virtio_net_hdr *header)
 {
 	uint32_t field = (uint32_t)header->csum_start + header->csum_offset;
@@ -158,7 +191,7 @@ bool offload_parse(struct batch *batch, uint64_t i, const struct virtio_net_hdr 
 		return false;
 	if (!(header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
 		return type == VIRTIO_NET_HDR_GSO_NONE;
-	if (header->csum_start < RTE_ETHER_HDR_LEN || field + 2 > batch->head_length[i])
+	if (field + 2 > batch->head_length[i] || !is_checksum(batch, i, header->csum_start, field))
 		return false;
 	batch->csum_start[i] = header->csum_start;
 	batch->csum_offset[i] = header->csum_offset;
