@@ -154,6 +154,33 @@ static void print_stats(FILE *out, const cJSON *request, const cJSON *result)
 	print_counts(out, "tables", cJSON_GetObjectItemCaseSensitive(result, "tables"));
 }
 
+/* The worker, then the stages that packets went through, in their order. */
+static void print_worker(FILE *out, const cJSON *result)
+{
+	cJSON *worker = cJSON_Duplicate(result, true), *rows = cJSON_CreateArray();
+	cJSON *stages = cJSON_DetachItemFromObjectCaseSensitive(worker, "stages");
+	const cJSON *stage, *packets;
+
+	ctl_members(out, worker);
+	cJSON_ArrayForEach (stage, stages) {
+		cJSON *row;
+
+		packets = cJSON_GetObjectItemCaseSensitive(stage, "packets");
+		if (!cJSON_IsNumber(packets) || packets->valuedouble <= 0)
+			continue;
+		row = cJSON_Duplicate(stage, true);
+		cJSON_AddStringToObject(row, "name", stage->string ? stage->string : "");
+		cJSON_AddItemToArray(rows, row);
+	}
+	if (rows && rows->child) {
+		fputc('\n', out);
+		ctl_table(out, "stages", rows, true);
+	}
+	cJSON_Delete(rows);
+	cJSON_Delete(stages);
+	cJSON_Delete(worker);
+}
+
 static void print_describe(FILE *out, const cJSON *result)
 {
 	const cJSON *info = cJSON_GetObjectItemCaseSensitive(result, "info");
@@ -177,6 +204,8 @@ void ctl_print(FILE *out, const struct verb *verb, const cJSON *request, const c
 
 	if (!strcmp(verb->name, "stats.get"))
 		print_stats(out, request, result);
+	else if (!strcmp(verb->name, "worker.show"))
+		print_worker(out, result);
 	else if (!strcmp(verb->name, "port.describe"))
 		print_describe(out, result);
 	else if (!strcmp(verb->name, "config.show"))

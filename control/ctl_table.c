@@ -47,6 +47,8 @@ static const struct table tables[] = {
                         {"BATCHES", "batches", NUMBER}, {"PACKETS/POLL", "packetsPerPoll", RATIO},
                         {"CYCLES/PACKET", "cyclesPerPacket", RATIO},
                         {"SLEEPING", "sleeping", FLAG}}},
+        {"stages", {{"STAGE", "name", TEXT}, {"SAMPLED", "packets", NUMBER},
+                           {"CYCLES/PACKET", "cyclesPerPacket", RATIO}}},
         {"stats", {{"PORT", "name", TEXT}, {"RX-PACKETS", "rxPackets", NUMBER},
                           {"RX-BYTES", "rxBytes", BYTES}, {"TX-PACKETS", "txPackets", NUMBER},
                           {"TX-BYTES", "txBytes", BYTES}, {"DROPS", "drops", SUM}}},

@@ -196,6 +196,7 @@ static int start_objects(void)
 		        "%u stored objects could not be restored (the reasons are above); they stay"
 		        " stored and are tried again at the next start",
 		        failed);
+	dp_open();
 	return 0;
 }
 

@@ -3,10 +3,15 @@
 
 #include <stdlib.h>
 
+static double rounded(uint64_t a, uint64_t b, double steps)
+{
+	return b ? (double)(uint64_t)((double)a / (double)b * steps + 0.5) / steps : 0;
+}
+
 /* One decimal: more would be noise. */
 static double ratio(uint64_t a, uint64_t b)
 {
-	return b ? (double)(uint64_t)((double)a / (double)b * 10 + 0.5) / 10 : 0;
+	return rounded(a, b, 10);
 }
 
 static cJSON *worker_json(unsigned index, const struct dp_worker_info *info)
@@ -25,6 +30,8 @@ static cJSON *worker_json(unsigned index, const struct dp_worker_info *info)
 	}
 	json_add_u64(object, "busyCycles", info->busy_cycles);
 	json_add_u64(object, "idleCycles", info->idle_cycles);
+	cJSON_AddNumberToObject(object, "idleShare",
+	        rounded(info->idle_cycles, info->busy_cycles + info->idle_cycles, 1000));
 	json_add_u64(object, "packets", info->packets);
 	json_add_u64(object, "batches", info->batches);
 	json_add_u64(object, "polls", info->polls);

@@ -311,6 +311,11 @@ int dp_start(const struct dp_config *wanted, struct dp_error *error)
 	return 0;
 }
 
+void dp_open(void)
+{
+	guests_open();
+}
+
 void dp_stop(void)
 {
 	while (started)

@@ -57,6 +57,11 @@ uint64_t dp_memory_needed(const struct dp_config *config);
  * what to do (hugepages, CPUs not in the cpuset). */
 int dp_start(const struct dp_config *config, struct dp_error *error);
 
+/* To be called once the ports of an earlier life were added: guests' packets are taken from now on
+ * (or half a second later, when some guests are not back yet), so that none is lost because its
+ * receiver came later than its sender. */
+void dp_open(void);
+
 /* Removes all ports, joins all threads, frees everything. */
 void dp_stop(void);
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What is measured: which ports, which frames, and the bar that a case must pass."""
+"""What is measured: which ports, which frames, who is compared with whom, and the bars that a case must pass."""
 
 import collections
 import fnmatch
@@ -7,17 +7,51 @@ import fnmatch
 # A frame of 64 bytes on the wire has 60 without its FCS; "1500" is an IP packet of the common MTU.
 FRAME = {64: 60, 1500: 1514}
 FLOWS = 1024
-DEVICES = ('podrail', 'testpmd-io', 'testpmd-macswap')
-REFERENCE = 'testpmd-io'
-# Busy cycles a packet of podrail, as a multiple of the reference's.
-BARS = {'vhost-routed4-64-1024': 2.0}
+# With more than two ports, flows of each pair: there are as many destinations as with two.
+FLOWS_MANY = 256
+MANY = 8
+IDLE = 200
 
-Case = collections.namedtuple('Case', 'name egress mode size bar')
+# Busy cycles a packet of podrail, as a multiple of the reference's: what must be and what should be.
+BARS = {
+    'vhost-routed4-64-1024': (0.75, 0.55),
+    'vhost-bridged-64-1024': (0.7, 0.5),
+    'vhost-routed4-1500-1024': (0.6, 0.45),
+    'vhost-packed-routed4-64-1024': (0.85, 0.65),
+    f'vhost-{MANY}ports-routed4-64-{FLOWS_MANY}': (1.3, 1.15),
+    f'vhost-idle{IDLE}-routed4-64-1024': (1.05, None),
+}
+
+# A device beside the others of its case. flows: of each pair of ports; idle: further ports whose guests are silent.
+Contestant = collections.namedtuple('Contestant', 'name ports flows idle', defaults=(2, FLOWS, 0))
+# The first contestant is judged. packed: the guests' rings.
+Case = collections.namedtuple('Case', 'name egress mode size packed contestants reference bar goal')
 
 
-def _case(egress, mode, size):
-    name = f'{"vhost" if egress == "vhost" else "vhost-memif"}-{mode}-{size}-{FLOWS}'
-    return Case(name, egress, mode, size, BARS.get(name))
+def _case(kind, mode, size, *contestants, egress='vhost', packed=False, reference='testpmd-io'):
+    name = f'{kind}-{mode}-{size}-{contestants[0].flows}'
+    return Case(name, egress, mode, size, packed, contestants, reference, *BARS.get(name, (None, None)))
+
+
+def _against_testpmd(kind, mode, size, **more):
+    peers = [Contestant(name) for name in ('podrail', 'testpmd-io', 'testpmd-macswap')]
+    return _case(kind, mode, size, *peers, **more)
+
+
+def _against_itself(kind, changed, reference):
+    """podrail changed so beside podrail with two ports."""
+    return _case(kind, 'routed4', 64, changed, Contestant(reference), reference=reference)
+
+
+def _all():
+    both = [(size, mode) for size in (64, 1500) for mode in ('routed4', 'bridged')]
+    return [
+        *[_against_testpmd('vhost', mode, size) for size, mode in both],
+        _against_testpmd('vhost-packed', 'routed4', 64, packed=True),
+        _against_itself(f'vhost-{MANY}ports', Contestant('podrail', MANY, FLOWS_MANY), 'podrail-2ports'),
+        _against_itself(f'vhost-idle{IDLE}', Contestant('podrail', idle=IDLE), 'podrail-alone'),
+        *[_against_testpmd('vhost-memif', mode, size, egress='memif') for size, mode in both],
+    ]
 
 
 def matching(name, patterns):
@@ -26,6 +60,4 @@ def matching(name, patterns):
 
 def selected(patterns):
     """The cases whose name has one of the patterns in it; all when there is none."""
-    cases = [_case(egress, mode, size) for egress in ('vhost', 'memif')
-             for size in (64, 1500) for mode in ('routed4', 'bridged')]
-    return [c for c in cases if matching(c.name, patterns)]
+    return [c for c in _all() if matching(c.name, patterns)]

@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The control plane: CNI ADD, first packet, routes, ports, start, idle CPU. Each measurement is a function."""
 
+import concurrent.futures
 import json
 import os
+import random
 import statistics
 import subprocess
 import time
 
 from cases import matching
 from lib import Lab, wait_for
+from lib.churn import NETWORKS, churn
 from lib.front_end import FrontEnd
+from lib.stream import FAULTS, Stream
 from measure import quartiles
 
 DEBIAN = '/usr/lib/cni'
@@ -285,10 +289,40 @@ def idle_cpu(quick):
                   worker_percent=worker, threads_percent=share)
 
 
+def churn_loss(quick):
+    """What a closed-loop stream, bridged and routed, loses while 100 ports come and go, every second with a guest."""
+    count, rounds = 100, 1 if quick else 5
+    results, seconds = [], 0
+    with Lab('bench') as lab:
+        daemon = lab.daemon(networks=NETWORKS, limits={'mbufs': 16384})
+        for i in range(rounds):
+            stream = Stream(lab, daemon, name=f'stream{i}', bridged='b', routed='r', window=100)
+            start = clock()
+            with daemon.client(60) as client, concurrent.futures.ThreadPoolExecutor(16) as guests:
+                churn(lab, client, guests, random.Random(i), count)
+                seconds += clock() - start
+                stream.wait_packets(100)
+                results.append(stream.finish())
+                for port in stream.ports:
+                    client.call('port.del', name=port)
+        daemon.stop()
+    wrong = {fault: sum(r[fault] for r in results) for fault in FAULTS}
+    sent = sum(r['sent'] for r in results)
+    other = ', '.join(f'{n} {fault}' for fault, n in wrong.items() if n and fault != 'missing')
+    return result(f'missing while {count} ports come and go',
+                  f'{wrong["missing"]} of {sent / 1e6:.2f} million packets{", " + other if other else ""}; '
+                  f'{rounds * count} ports at {rounds * count / seconds:.0f} a second',
+                  'fail' if any(wrong.values()) or not sent else 'pass', sent=sent, **wrong)
+
+
 MEASUREMENTS = {
     'cni-add': cni_add, 'cni-first-packet': cni_first_packet, 'route-sync': route_sync,
     'route-add': route_batches, 'port-add': port_add, 'start': start_time, 'idle': idle_cpu,
+    'churn': churn_loss,
 }
+
+
+BARS = {'cni-add': f'pass <= {ADD_BAR:g} x bridge plugin', 'churn': 'pass: 0 missing'}
 
 
 def names(patterns):

@@ -2,7 +2,8 @@
 """
 The devices under test, each with a generator of its own, and how a sample is taken of them.
 
-Every device has two ports. Its worker has CPU 0 (the first that may be used), everything else CPU 1.
+Every device has two ports, or more with traffic between all. Its worker has CPU 0 (the first that may be used), everything
+else CPU 1.
 """
 
 import collections
@@ -12,33 +13,34 @@ import re
 import signal
 import time
 
-from cases import FLOWS, FRAME
+from cases import FRAME
 from lib import wait_for
+from lib.front_end import FrontEnd
 from lib.process import ProcessError
 from lib.testpmd import Testpmd
 
-WINDOW = 512          # packets under way in each direction: half of the smallest ring
+WINDOW = 512          # packets under way to each port: half of the smallest ring
 BURST = 64            # packets that a generator sends at once
 FOR_EVER = 1000       # seconds; a generator is ended by a signal
-MACS = ('02:00:00:00:00:01', '02:00:00:00:00:02')
 GATEWAY = {'vhost': '198.18.1.1', 'memif': '198.18.2.254'}
-ADDRESSES = {'vhost': ('198.18.1.2', '198.18.1.3'), 'memif': ('198.18.1.2', '198.18.2.2')}
-PREFIXES = ('198.19.0.0/22', '198.19.4.0/22')
+MEMIF_ADDRESS = '198.18.2.2'
 
 # received: packets taken in; polls: those that brought packets; clock: cycles a second.
 Sample = collections.namedtuple('Sample', 'cycles received delivered drops polls seconds clock')
 
 
 class Device:
-    """One device, its two ports and its generator. Stopped (SIGSTOP) unless it is being measured."""
+    """One device, its ports and its generator. Stopped (SIGSTOP) unless it is being measured."""
 
-    def __init__(self, lab, case, name):
+    def __init__(self, lab, case, contestant):
         self.lab = lab
         self.case = case
-        self.name = name
+        self.name = contestant.name
+        self.ports = contestant.ports
+        self.flows = contestant.flows
         self.cpu, self.other_cpu = lab.cpus[0], lab.cpus[1]
-        self.sockets = [lab.socket_path(f'{name}{i}') for i in (0, 1)]
-        self.json_file = f'{lab.dir}/{name}.gen.json'
+        self.sockets = [lab.socket_path(f'{self.name}-{i}') for i in range(self.ports)]
+        self.json_file = f'{lab.dir}/{self.name}.gen.json'
         self.gen = None
         self.since = 0.0
 
@@ -47,8 +49,18 @@ class Device:
     pid = None
     routes = False    # it routes: frames go to the gateway's MAC
 
-    def macs(self):
-        return MACS
+    def mac(self, i):
+        return f'02:00:00:00:00:{i + 1:02x}'
+
+    def memif(self, i):
+        return self.case.egress == 'memif' and i == 1
+
+    def address(self, i):
+        return MEMIF_ADDRESS if self.memif(i) else f'198.18.1.{i + 2}'
+
+    def prefix(self, i):
+        """The destinations behind port i: one a flow."""
+        return f'198.19.{4 * i}.0/{33 - self.flows.bit_length()}'
 
     def open(self):
         """Starts the device and connects it to the generator, which waits for it."""
@@ -72,15 +84,23 @@ class Device:
 
     # ---- start, stop ----
 
+    def launch(self):
+        """Starts the generator; those of all devices may start at the same time, they sleep then."""
+        self.gen = self.lab.gen(f'{self.name}-gen', *self._gen_arguments(), netns=self.lab.ns)
+        prefer(self.gen.process.pid, -15)
+
     def start(self):
         """Returns when packets flow."""
-        self.gen = self.lab.gen(f'{self.name}-gen', *self._gen_arguments(), netns=self.lab.ns)
-        wait_for(f'the sockets of {self.name}', lambda: os.path.exists(self.sockets[0]), 30)
+        self.wait_socket(0)
         self.open()
         prefer(self.pid, -20)
         prefer(self.gen.process.pid, -15)
         wait_for(f'packets through {self.name}', self._flows, 40, 0.2)
         self.pause()
+
+    def wait_socket(self, i):
+        """The generator makes the socket of port i once the one before is connected."""
+        wait_for(f'socket {i} of {self.name}', lambda: os.path.exists(self.sockets[i]), 30, 0.005)
 
     def _flows(self):
         if not self.gen.process.alive:
@@ -90,29 +110,29 @@ class Device:
         return self.read().delivered > 0
 
     def _gen_arguments(self):
-        arguments = ['--cpu', self.other_cpu, '--main-cpu', self.other_cpu, '--flows', FLOWS,
-                     '--size', FRAME[self.case.size], '--window', WINDOW,
+        window = WINDOW // (self.ports - 1) // BURST * BURST
+        arguments = ['--cpu', self.other_cpu, '--main-cpu', self.other_cpu, '--flows', self.flows,
+                     '--size', FRAME[self.case.size], '--window', window,
                      '--burst', BURST, '--whole-bursts', '--duration', FOR_EVER,
                      '--timeout', FOR_EVER * 1000, '--wait-link', 40, '--quiet',
                      '--json', self.json_file]
         if self.case.egress == 'memif':
             arguments += ['--pairs', '0>1']   # one way
-        for i in (0, 1):
+        for i in range(self.ports):
             arguments += self._gen_port(i)
         return [str(a) for a in arguments]
 
     def _gen_port(self, i):
-        if i and self.case.egress == 'memif':
+        if self.memif(i):
             port = f'net_memif0,socket={self.sockets[1]},socket-abstract=no,id=0,role=client'
         else:
             port = f'net_virtio_user{i},path={self.sockets[i]},server=1,queue_size=1024'
-        arguments = ['--port', port, '--mac', self.macs()[i], '--ip', ADDRESSES[self.case.egress][i],
-                     '--queues', '1']
+            port += ',packed_vq=1' if self.case.packed else ''
+        arguments = ['--port', port, '--mac', self.mac(i), '--ip', self.address(i), '--queues', '1']
         if self.case.mode == 'routed4':
-            arguments += ['--prefix', PREFIXES[i]]
+            arguments += ['--prefix', self.prefix(i)]
             if self.routes:
-                memif = i and self.case.egress == 'memif'
-                arguments += ['--gw', GATEWAY['memif' if memif else 'vhost']]
+                arguments += ['--gw', GATEWAY['memif' if self.memif(i) else 'vhost']]
         return arguments
 
     # ---- taking turns ----
@@ -163,9 +183,10 @@ def polls(worker):
 
 
 class Podrail(Device):
-    def __init__(self, lab, case):
-        super().__init__(lab, case, 'podrail')
+    def __init__(self, lab, case, contestant):
+        super().__init__(lab, case, contestant)
         self.routes = case.mode == 'routed4'
+        self.idle = [FrontEnd(lab.socket_path(f'{self.name}-idle{k}')) for k in range(contestant.idle)]
         self.daemon = None
         self.client = None
         self.before = None
@@ -178,28 +199,45 @@ class Podrail(Device):
         network = {'name': 'n', 'mode': 'bridged', 'macAgeing': 0}
         if self.routes:
             network = {'name': 'n', 'mode': 'routed', 'subnets': ['198.18.1.0/24', '198.18.2.0/24']}
-        self.daemon = self.lab.daemon(workers=[self.cpu], idle='poll', networks=[network])
+        self.daemon = self.lab.daemon(name=self.name, workers=[self.cpu], idle='poll', networks=[network])
         self.client = self.daemon.client(30)
+        self._connect_idle()   # before the generator spins on the daemon's CPU
         # A memif must be there before the generator looks for it, which it does once port 0 is up.
-        for i in (1, 0):
+        for i in sorted(range(self.ports), key=lambda i: not self.memif(i)):
+            if not self.memif(i):   # else it is looked for again only a second later
+                self.wait_socket(i)
             self.client.call('port.add', **self._port(i))
         if self.routes:
-            for i in (0, 1):
-                self.client.call('route.add', network='n', prefix=PREFIXES[i], port=f'p{i}',
-                                 gateway=ADDRESSES[self.case.egress][i])
+            for i in range(self.ports):
+                self.client.call('route.add', network='n', prefix=self.prefix(i), port=f'p{i}',
+                                 gateway=self.address(i))
             if self.case.egress == 'memif':   # what waits for a neighbour is bounded: none shall wait
-                self.client.call('neighbour.add', network='n', port='p1', mac=MACS[1],
-                                 address=ADDRESSES['memif'][1])
+                self.client.call('neighbour.add', network='n', port='p1', mac=self.mac(1), address=self.address(1))
+
+    def _connect_idle(self):
+        """Ports whose guests have all that it takes to send and receive, and do nothing."""
+        if not self.idle:
+            return
+        answers = self.client.batch([('port.add', {
+            'name': f'idle{k}', 'kind': 'vhost-user', 'network': 'n', 'socket': guest.path,
+            **({'addresses': [f'198.18.2.{k + 2}/24']} if self.routes else {})})
+            for k, guest in enumerate(self.idle)])
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        for guest in self.idle:
+            guest.connect().start()
+        wait_for('the idle guests', lambda: all(
+            p['state'] == 'up' for p in self.client.call('port.list')['ports'] if p['name'].startswith('idle')))
 
     def _port(self, i):
-        address = ADDRESSES[self.case.egress][i]
-        if i and self.case.egress == 'memif':
+        if self.memif(i):
             port = {'name': 'p1', 'kind': 'eth', 'network': 'n', 'queues': 1,
                     'device': f'net_memif0,socket={self.sockets[1]},socket-abstract=no,id=0,role=server'}
             return {**port, 'addresses': [f'{GATEWAY["memif"]}/24']} if self.routes else port
         port = {'name': f'p{i}', 'kind': 'vhost-user', 'network': 'n', 'socket': self.sockets[i],
-                'mac': MACS[i]}
-        return {**port, 'addresses': [f'{address}/24']} if self.routes else port
+                'mac': self.mac(i)}
+        return {**port, 'addresses': [f'{self.address(i)}/24']} if self.routes else port
 
     def _counters(self):
         worker, stats = self.client.batch([('worker.show', {'index': 0}), ('stats.get', {})])
@@ -232,6 +270,8 @@ class Podrail(Device):
         wrong = super().finish()
         self.client.close()
         self.daemon.stop()
+        for guest in self.idle:
+            guest.close()
         return wrong
 
 
@@ -240,9 +280,9 @@ class TestpmdDevice(Device):
 
     __test__ = False
 
-    def __init__(self, lab, case, forward):
-        super().__init__(lab, case, f'testpmd-{forward}')
-        self.forward = forward
+    def __init__(self, lab, case, contestant):
+        super().__init__(lab, case, contestant)
+        self.forward = contestant.name.removeprefix('testpmd-')
         self.testpmd = None
         self.at = 0
 
@@ -250,9 +290,9 @@ class TestpmdDevice(Device):
     def pid(self):
         return self.testpmd.process.pid
 
-    def macs(self):
+    def mac(self, i):
         # Swapped addresses must be those that the generator knows.
-        return MACS if self.forward == 'io' else (MACS[0], MACS[0])
+        return super().mac(i if self.forward == 'io' else 0)
 
     def open(self):
         vdevs = [f'net_vhost0,iface={self.sockets[0]},client=1,queues=1']
@@ -262,7 +302,8 @@ class TestpmdDevice(Device):
             vdevs[:0] = [f'net_memif0,socket={self.sockets[1]},socket-abstract=no,id=0,role=server']
         self.testpmd = Testpmd(
             self.lab, self.name, vdevs, forward=self.forward, memory=128, mbufs=16384, netns=self.lab.ns,
-            workers=[self.cpu], main=self.other_cpu, interactive=True)
+            workers=[self.cpu], main=self.other_cpu, interactive=True,
+            arguments=['--no-flush-rx'])   # "start" would throw away the first window, and nothing came back ever
         for line in ('set record-core-cycles on', 'set record-burst-stats on', 'start'):
             self.testpmd.command(line)
 
@@ -303,16 +344,14 @@ class TestpmdDevice(Device):
 
 def parse_testpmd(text, seconds):
     """
-    show fwd stats all: per port RX-packets, TX-packets, RX-bursts with the share of each size; then
-    the same for all ports, and the cycles of the bursts that brought packets.
+    show fwd stats all: per port RX-packets, TX-packets, TX-bursts; then the same for all ports, and the
+    cycles of the bursts that brought packets. Each poll that found packets is one TX-burst, whatever the
+    ring took; of RX-bursts, the empty ones are told as whole percents only.
     """
     head, _, total = text.rpartition('Accumulated forward statistics for all ports')
     figures = {k: int(v) for k, v in re.findall(r'([RT]X-[a-z]+): *(\d+)', total)}
     cycles = re.search(r'total cycles=(\d+) .*at (\d+) MHz', total)
-    bursts = 0
-    for number, shares in re.findall(r'RX-bursts : (\d+) \[(.*)\]', head):
-        empty = re.match(r'(\d+)% of 0 pkts', shares)
-        bursts += int(number) * (100 - int(empty.group(1) if empty else 0)) / 100
+    bursts = sum(int(n) for n in re.findall(r'TX-bursts : (\d+) ', head))
     return Sample(int(cycles.group(1)) if cycles else 0, figures.get('RX-packets', 0),
                   figures.get('TX-packets', 0), figures.get('TX-dropped', 0), bursts, seconds,
                   int(cycles.group(2)) * 1e6 if cycles else 0)
@@ -327,7 +366,6 @@ def prefer(pid, nice):
             pass
 
 
-def make(lab, case, name):
-    if name == 'podrail':
-        return Podrail(lab, case)
-    return TestpmdDevice(lab, case, name.removeprefix('testpmd-'))
+def make(lab, case, contestant):
+    kind = TestpmdDevice if contestant.name.startswith('testpmd') else Podrail
+    return kind(lab, case, contestant)

@@ -65,7 +65,11 @@ def bad(results):
 def main():
     options = arguments()
     if options.list:
-        print('\n'.join([c.name for c in cases.selected(options.only)] + control.names(options.only)))
+        for case in cases.selected(options.only):
+            bars = [f'{what} <= {bar:g}' for what, bar in (('pass', case.bar), ('goal', case.goal)) if bar]
+            print(f'{case.name:32}{", ".join(bars)} x {case.reference}' if bars else case.name)
+        for name in control.names(options.only):
+            print(f'{name:32}{control.BARS[name]}' if name in control.BARS else name)
         return 0
     if not cases.selected(options.only) and not control.names(options.only):
         say(f'error: nothing has {" or ".join(options.only)} in its name: see --list')

@@ -4,7 +4,6 @@
 import statistics
 
 import devices
-from cases import DEVICES, REFERENCE
 from lib import Lab
 
 LEAST_ROUNDS = 3         # in which both devices count; fewer make no ratio
@@ -54,27 +53,30 @@ def void(sample, round_):
     return None
 
 
-def ratios(rounds, name, reference=REFERENCE):
+def ratios(rounds, name, reference):
     """Of each round in which both samples count."""
     return [a['busy_cycles_per_packet'] / b['busy_cycles_per_packet']
             for a, b in zip(rounds[name], rounds[reference]) if not a['void'] and not b['void']]
 
 
-def undecided(rounds, bar, least):
-    values = ratios(rounds, 'podrail')
+def undecided(rounds, case, least):
+    """More rounds may still tell on which side of a bar it is."""
+    values = ratios(rounds, case.contestants[0].name, case.reference)
     low, _, high = quartiles(values)
-    return len(values) < least or bool(bar and low < bar < high)
+    return len(values) < least or any(bar and low < bar < high for bar in (case.bar, case.goal))
 
 
 def measure(case, plan, say):
     """One case with all devices: a list of results, one for each."""
     with Lab('bench') as lab:
-        contestants = [devices.make(lab, case, name) for name in DEVICES]
+        contestants = [devices.make(lab, case, contestant) for contestant in case.contestants]
+        for device in contestants:
+            device.launch()
         for device in contestants:
             device.start()
         rounds = {device.name: [] for device in contestants}
         for number in range(plan.most):
-            if number >= plan.least and not undecided(rounds, case.bar, plan.least):
+            if number >= plan.least and not undecided(rounds, case, plan.least):
                 break
             for device in contestants:
                 rounds[device.name].append(figures(device.sample(plan.seconds)))
@@ -87,7 +89,9 @@ def insane(rounds, wrong):
     """Why no ratio of this case may be believed, or None."""
     if wrong:
         return '; '.join(wrong)
-    peers = ratios(rounds, 'testpmd-macswap')
+    if 'testpmd-macswap' not in rounds:
+        return None
+    peers = ratios(rounds, 'testpmd-macswap', 'testpmd-io')
     if len(peers) < LEAST_ROUNDS:
         return f'{len(peers)} rounds in which both peers count, {LEAST_ROUNDS} are needed'
     middle = statistics.median(peers)
@@ -123,18 +127,25 @@ def _result(case, name, rounds, stages, reason):
 
 
 def _compare(result, case, rounds, reason):
-    """ratio to the reference, its quartiles, and the verdict against the bar."""
-    values = [] if reason or result['dut'] == REFERENCE else ratios(rounds, result['dut'])
+    """ratio to the reference, its quartiles, and the verdict against the bars."""
+    first = result['dut'] == case.contestants[0].name
+    values = [] if reason or result['dut'] == case.reference else \
+        ratios(rounds, result['dut'], case.reference)
     result['ratio_rounds'] = len(values)
     low, middle, high = quartiles(values if len(values) >= LEAST_ROUNDS else [])
     result['ratio'], result['ratio_quartiles'] = middle, [low, high]
     result['no_ratio'] = reason
-    result['bar'] = case.bar if result['dut'] == 'podrail' else None
-    if result['bar'] is None:
-        result['verdict'] = None
-    elif middle is None:
-        result['verdict'] = 'not measured'
-    elif low < case.bar < high:
-        result['verdict'] = 'undecided'
-    else:
-        result['verdict'] = 'pass' if middle <= case.bar else 'fail'
+    result['reference'] = case.reference
+    result['bar'], result['goal'] = (case.bar, case.goal) if first else (None, None)
+    result['verdict'] = _verdict(low, high, case) if first and case.bar else None
+
+
+def _verdict(low, high, case):
+    """Both quartiles are on one side of a bar, or it is not decided."""
+    if high is None:
+        return 'not measured'
+    if case.goal and high <= case.goal:
+        return 'goal'
+    if high <= case.bar:
+        return 'pass'
+    return 'fail' if low >= case.bar else 'undecided'

@@ -5,7 +5,7 @@ import json
 import os
 import platform
 
-HEAD = ('case', 'device', 'rounds', 'cycles/packet [q1-q3]', '/ io [q1-q3]', 'Mpps', 'pkts/poll', 'drops', 'limit',
+HEAD = ('case', 'device', 'rounds', 'cycles/packet [q1-q3]', 'ratio [q1-q3]', 'Mpps', 'pkts/poll', 'drops', 'limit',
         'verdict')
 
 
@@ -43,7 +43,15 @@ def verdict(r):
         return f'void: {r["void"]}'
     if r['verdict'] is None:
         return '-'
-    return f'{r["verdict"]} (<= {r["bar"]:g})'
+    return f'{r["verdict"]} ({_bars(r)} x {r["reference"]})'
+
+
+def _bars(r):
+    """The bar that the verdict is about, and the next one."""
+    if r['verdict'] == 'goal':
+        return f'<= {r["goal"]:g}'
+    goal = f', goal {r["goal"]:g},' if r['goal'] else ''
+    return f'<= {r["bar"]:g}{goal}'
 
 
 def row(r):

@@ -4,8 +4,6 @@
 import screen
 
 MILLION = 1_000_000
-# The kernel of a pod routes some ten thousand packets a second: a million would take minutes.
-LEAST = {'transit': 250_000}
 RING = 1024
 # A kill repeats at most the batch whose used entries were not published yet.
 BATCH = 64

@@ -6,7 +6,7 @@ import re
 import time
 
 import screen
-from account import LEAST, MILLION, clean, trouble
+from account import MILLION, clean, trouble
 from lib import ProcessError
 
 # Well below a ring of 1024, so that TCP's own window can not overflow it.
@@ -107,13 +107,13 @@ def measured(account, pod, mode, *options, window=400, gateways=None, at_least=N
         account.check(f'{mode}: at half of it', 'nothing arrived', False)
         return
     half = capacity / 2
-    count = max(at_least or int(1.05 * LEAST.get(mode, MILLION)), int(half * seconds))
+    count = max(at_least or int(1.05 * MILLION), int(half * seconds))
     counts = run(pod, *options, '--rate', f'{half:.0f}', '--count', str(count), timeout=300, share=share)
     account.add(counts, mode)
     pace = screen.rate(counts['received'] / max(counts['duration'], 1e-9))
     account.check(f'at half of it, {pace}',
                   f'{screen.count(counts["received"])} of {screen.count(counts["sent"])} received',
-                  counts['received'] >= LEAST.get(mode, MILLION))
+                  counts['received'] >= MILLION)
     account.check('', trouble(counts), clean(counts))
     return half
 

@@ -9,7 +9,7 @@ from lib.testpmd import eal_arguments, lcore_map
 
 # What each CNI network attaches to: podrail's network, members of the plugin's configuration, and
 # the first and last address it gives.
-LAN, BLUE, INNER = '198.18.0', '198.18.1', '198.19.7'
+LAN, BLUE, INNER, GREEN = '198.18.0', '198.18.1', '198.19.7', '198.19.8'
 ATTACHMENTS = {
     'lan': ('lan', {}, f'{LAN}.0/24', 10, 59),
     'lan-2': ('lan', {}, f'{LAN}.0/24', 60, 99),
@@ -21,6 +21,8 @@ ATTACHMENTS = {
     'blue-router': ('blue', {'trust': True}, f'{BLUE}.0/24', 200, 209),
     'inner': ('inner', {}, f'{INNER}.0/24', 10, 59),
     'inner-router': ('inner', {'trust': True}, f'{INNER}.0/24', 1, 1),
+    'green': ('green', {}, f'{GREEN}.0/24', 10, 59),
+    'green-router': ('green', {'trust': True}, f'{GREEN}.0/24', 200, 209),
 }
 LAN_THIRD, BLUE_UPLINK, BLUE_THIRD, BLUE_MIRROR = f'{LAN}.200', '192.0.2.1', '192.0.2.2', '192.0.2.3'
 MIRROR_MAC = '02:00:00:00:02:03'
@@ -58,7 +60,8 @@ class World:
             workers=[lab.cpus[0]], memory=256,
             networks=[{'name': 'lan', 'mode': 'bridged'},
                       {'name': 'blue', 'mode': 'routed', 'subnets': [f'{BLUE}.0/24', '198.18.2.0/24']},
-                      {'name': 'inner', 'mode': 'bridged'}],
+                      {'name': 'inner', 'mode': 'bridged'},
+                      {'name': 'green', 'mode': 'routed', 'subnets': [f'{GREEN}.0/24']}],
             ports=[{'name': 'lan-uplink', 'kind': 'eth', 'network': 'lan', 'trunk': [10, 20],
                     'device': 'net_af_packet0,iface=up0,framecnt=2048'},
                    {'name': 'blue-uplink', 'kind': 'eth', 'network': 'blue',
@@ -90,6 +93,24 @@ class World:
     def idle_pod(self, name, *networks, options=()):
         """A pod whose application is started later, by exec()."""
         return self.pod(name, networks, ['sleep', '2147483647'], options)
+
+    def dpdk_router(self, name, *networks):
+        """
+        A pod whose application is a DPDK router of the simplest kind: testpmd sends what comes in at one
+        of two ports out at the other, to the gateway there. It polls without end beside podraild's worker,
+        which sleeps when it has nothing to do: as an idle task it gives way as soon as that wakes up.
+        """
+        pod = self.idle_pod(name, *networks)
+        eal = eal_arguments(64, name, lcore_map(self.cpu, [self.lab.cpus[0]]))
+        vdevs = [word for i in range(2) for word in (
+            '--vdev', f'net_virtio_user{i},path=/sock/{pod.id}/eth{i}.sock,server=1,queue_size=1024,mac={pod.mac(i)}')]
+        peers = [f'--eth-peer={i},{pod.info[i]["gatewayMac"]}' for i in range(2)]
+        application = pod.start_exec(
+            name, 'chrt', '--idle', '0', 'stdbuf', '-oL', 'dpdk-testpmd', *eal, *vdevs, '--', '--forward-mode=mac', *peers,
+            '--auto-start', '--total-num-mbufs=8192', '--stats-period', '3600')
+        application.expect('mac packet forwarding', 30)
+        pod.wait_up()
+        return pod
 
     def kernel_pod(self, name, *networks, options=(), nice=5):
         """

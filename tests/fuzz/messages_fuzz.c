@@ -72,7 +72,13 @@ static void log_text(void *arg, int priority, const char *text)
 	need(text[0], "a log line without text");
 }
 
-static const struct session_ops ops = {publish, grace_start, grace_over, log_text};
+static bool may_send(void *arg)
+{
+	(void)arg;
+	return token % 4 != 3;
+}
+
+static const struct session_ops ops = {publish, grace_start, grace_over, may_send, log_text};
 
 static void grace_pass(void)
 {
@@ -285,6 +291,7 @@ static int next_fd(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static bool started;
+	unsigned broken = 0;
 	int before, pair[2];
 
 	if (!started) {
@@ -303,10 +310,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		;
 	connection_close(&connection);
 	close(peer);
-	if (!session_end(&session)) {
+	if (!session_end(&session, &broken)) {
 		work();
 		grace_pass();
-		need(session_end(&session), "a session does not end");
+		need(session_end(&session, &broken), "a session does not end");
 	}
 	grace_pass();
 	for (unsigned q = 0; q < RINGS_MAX; q++)

@@ -13,11 +13,12 @@
 #include "scenario.h"
 
 #define COME_MS 10000
-#define TOLD_MS 60 /* after a lie that takes no time, until what it did is looked at */
+#define TOLD_MS 40  /* after a lie, until what became of the connection is looked at */
+#define RING_MS 200 /* the same for what a worker has to come upon */
 
 static const struct lie *const tables[] = {lies_message, lies_memory, lies_queue, lies_fd,
         lies_chain, lies_index, lies_packed, lies_offload, lies_race};
-static const char *const effects[] = {"none", "protocol", "ring", "memory"};
+static const char *const effects[] = {"none", "protocol", "ring", "memory", "caught"};
 
 void lies_list(void)
 {
@@ -245,7 +246,7 @@ int scenario_lie(const struct options *options)
 		return 1;
 	}
 	tell(&liar, lie);
-	gone = guest_is_gone(&guest, TOLD_MS);
+	gone = guest_is_gone(&guest, lie->effect >= EFFECT_RING ? RING_MS : TOLD_MS);
 	alive = !gone && answers(&guest);
 	printf("{\"scenario\":\"lie\",\"lie\":\"%s\",\"ok\":true,\"effect\":\"%s\","
 	       "\"disconnected\":%s,\"answers\":%s,\"reason\":\"\"}\n",

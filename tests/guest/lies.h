@@ -13,7 +13,7 @@ enum lie_stage { STAGE_CONNECTED, STAGE_NEGOTIATED, STAGE_MEMORY, STAGE_RUNNING 
 enum lie_rings { RINGS_ANY, RINGS_SPLIT, RINGS_PACKED, RINGS_BOTH };
 
 /* What an honest back end counts then. */
-enum lie_effect { EFFECT_NONE, EFFECT_PROTOCOL, EFFECT_RING, EFFECT_MEMORY };
+enum lie_effect { EFFECT_NONE, EFFECT_PROTOCOL, EFFECT_RING, EFFECT_MEMORY, EFFECT_CAUGHT };
 
 /* A descriptor as it is told; flags without those of packed rings. */
 struct told {

@@ -224,7 +224,7 @@ const struct lie lies_race[] = {
         {.name = "truncate_at_table",
                 .stage = STAGE_NEGOTIATED,
                 .rings = RINGS_BOTH,
-                .effect = EFFECT_MEMORY,
+                .effect = EFFECT_CAUGHT,
                 .tell = truncate_at_table,
                 .help = "its memory becomes empty while it is mapped"},
         {0},

@@ -57,6 +57,7 @@ int main(int argc, char **argv)
 	        {"exchange", scenario_exchange, 1},
 	        {"reflect", scenario_reflect, 1},
 	        {"pump", scenario_pump, 1},
+	        {"tso", scenario_tso, 2},
 	        {"matrix", scenario_matrix, 2},
 	        {"lie", scenario_lie, 1},
 	        {"latency", scenario_latency, 1},

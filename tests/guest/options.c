@@ -17,6 +17,8 @@ static const char help[] =
         "  exchange   two ports (or one, and a reflector: --peer) exchange numbered frames\n"
         "  reflect    one port sends back what comes\n"
         "  pump       one port broadcasts, --rate frames a second, until told to stop\n"
+        "  tso        the first port sends the second TCP frames of up to 64 KiB (offload, "
+        "frame=65054)\n"
         "  matrix     exchanges of two ports, over all kinds of rings and layouts\n"
         "  lie NAME   one port tells a lie and watches what becomes of it (--list)\n"
         "  latency    how long a connection, a memory table and a reconnection take\n"

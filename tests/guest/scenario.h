@@ -8,6 +8,7 @@
 int scenario_exchange(const struct options *options);
 int scenario_reflect(const struct options *options);
 int scenario_pump(const struct options *options);
+int scenario_tso(const struct options *options);
 int scenario_matrix(const struct options *options);
 int scenario_latency(const struct options *options);
 int scenario_stress(const struct options *options);

@@ -133,6 +133,8 @@ static void workers(void **state)
 	        .batches = 4,
 	        .polls = 5,
 	        .n_queues = 1};
+	const cJSON *stages, *route;
+	cJSON *shown;
 
 	(void)state;
 	call_answers("{'workers':[]}", "worker.list", "{}");
@@ -140,11 +142,20 @@ static void workers(void **state)
 	info.queue[0].queue = 2;
 	fake_dp.worker = &info;
 	call_answers("{'workers':[{'index':0,'cpu':3,'queues':[{'port':'b','queue':2}],"
-	             "'busyCycles':1500,'idleCycles':500,'packets':10,'batches':4,"
+	             "'busyCycles':1500,'idleCycles':500,'idleShare':0.25,'packets':10,'batches':4,"
 	             "'polls':5,'packetsPerPoll':2,'cyclesPerPacket':150,'sleeping':false}]}",
 	        "worker.list", "{}");
 	call_refused(PR_ERR_NOT_FOUND, "index", "no worker 1", "worker.show", "{'index':1}");
-	call_ok("worker.show", "{'index':0}");
+	info.stage[PR_STAGE_ROUTE].packets = 64;
+	info.stage[PR_STAGE_ROUTE].cycles = 784;
+	shown = call("worker.show", "%s", "{'index':0}");
+	stages = cJSON_GetObjectItemCaseSensitive(shown, "stages");
+	assert_int_equal(cJSON_GetArraySize(stages), PR_STAGE_COUNT);
+	route = cJSON_GetObjectItemCaseSensitive(stages, "route");
+	assert_int_equal(json_integer(route, "packets", -1), 64);
+	route = cJSON_GetObjectItemCaseSensitive(route, "cyclesPerPacket");
+	assert_true(cJSON_GetNumberValue(route) == 12.3);
+	cJSON_Delete(shown);
 }
 
 static void configuration(void **state)

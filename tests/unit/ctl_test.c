@@ -237,6 +237,16 @@ static void test_objects(void **state)
 	        "\"info\":{\"mtu\":1500}}",
 	        "# testpmd in the pod\ndpdk-testpmd -l 0\n\n# the pod\na:\n  b\n\n# the port\n"
 	        "mtu: 1500\n");
+	expect_print("worker.show", "{\"index\":0}",
+	        "{\"index\":0,\"idleShare\":0.25,\"packetsPerPoll\":30.5,\"stages\":{"
+	        "\"rx\":{\"packets\":640,\"cyclesPerPacket\":20.04},"
+	        "\"bridge\":{\"packets\":0,\"cyclesPerPacket\":0},"
+	        "\"tx\":{\"packets\":64,\"cyclesPerPacket\":101}}}",
+	        "index:          0\nidleShare:      0.25\npacketsPerPoll: 30.50\n"
+	        "\nSTAGE  SAMPLED  CYCLES/PACKET\n"
+	        "rx         640           20.0\n"
+	        "tx          64          101.0\n");
+	expect_print("worker.show", "{\"index\":0}", "{\"index\":0,\"stages\":{}}", "index: 0\n");
 	expect_print("stats.get", "{}",
 	        "{\"ports\":[{\"name\":\"p\",\"index\":1,\"rxPackets\":5,\"rxBytes\":1500000,"
 	        "\"txPackets\":0,\"txBytes\":12,\"drops\":{\"spoofed\":2,\"no_route\":1}}],"

@@ -15,7 +15,7 @@
 
 struct session session;
 struct guest_ring *seen[RINGS_MAX];
-bool grace_passes;
+bool grace_passes, others_settled;
 char last_log[256];
 unsigned logs;
 struct vu_message message;
@@ -56,7 +56,20 @@ static void log_text(void *arg, int priority, const char *text)
 	snprintf(last_log, sizeof(last_log), "%s", text);
 }
 
-static const struct session_ops ops = {publish, grace_start, grace_over, log_text};
+static bool may_send(void *arg)
+{
+	(void)arg;
+	return others_settled;
+}
+
+static const struct session_ops ops = {publish, grace_start, grace_over, may_send, log_text};
+
+bool end_session(void)
+{
+	unsigned broken = 0;
+
+	return session_end(&session, &broken);
+}
 
 void grace_pass(void)
 {
@@ -84,7 +97,7 @@ int session_setup(void **state)
 	fds_before = open_fds();
 	logs = 0;
 	last_log[0] = '\0';
-	grace_passes = true;
+	grace_passes = others_settled = true;
 	session_init(&session, &ops, &session, PAIRS, 1500);
 	return 0;
 }
@@ -93,7 +106,7 @@ int session_teardown(void **state)
 {
 	(void)state;
 	grace_passes = true;
-	assert_true(session_end(&session));
+	assert_true(end_session());
 	for (unsigned q = 0; q < RINGS_MAX; q++)
 		assert_null(seen[q]);
 	assert_null(session.memory);

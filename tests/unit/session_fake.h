@@ -16,6 +16,7 @@
 extern struct session session;
 extern struct guest_ring *seen[RINGS_MAX]; /* what workers see */
 extern bool grace_passes;                  /* at once; else by grace_pass() */
+extern bool others_settled;                /* guests may send */
 extern char last_log[256];
 extern unsigned logs;
 extern struct vu_message message; /* and what it became */
@@ -28,6 +29,7 @@ int session_teardown(void **state);
 /* Everything unpublished until now is no worker's any more. */
 void grace_pass(void);
 unsigned open_fds(void);
+bool end_session(void);
 
 /* Sends what is in message, with descriptors (copies are sent: the front end keeps its own). */
 enum session_answer send_message(

@@ -64,6 +64,11 @@ static uint64_t next_try(struct vhost_port *port)
 	return RTE_MIN((uint64_t)TRY_FIRST_MS << RTE_MIN(port->tries++, 6u), (uint64_t)TRY_MAX_MS);
 }
 
+void port_try_again(struct vhost_port *port)
+{
+	port->try_at_ms = guests_now() + next_try(port);
+}
+
 void port_connect(struct vhost_port *port)
 {
 	int fd = connect_to(port);

@@ -16,6 +16,7 @@
 
 #define EVENTS     64
 #define TICK_MS    100    /* when nothing waits */
+#define SETTLE_MS  500    /* a guest that takes longer to come back does not hold up the others */
 #define WAITING_NS 100000 /* while something waits for workers */
 
 /* What an epoll event is about: a port's listener or guest, told apart by the lowest bit of the
@@ -28,6 +29,10 @@ static struct {
 	int epoll, wake, inotify; /* -1: none */
 	_Atomic bool stop;
 	uint64_t start_ms, now_ms;
+	/* Control sets opened once all stored ports are there; this thread sees to the rest. */
+	_Atomic bool opened;
+	bool settled;
+	uint64_t settle_by_ms; /* 0: not opened yet */
 	struct vhost_port *port[PR_PORTS_MAX];
 	unsigned n_ports;
 	/* One call at a time: control writes fn and arg, this thread clears fn; under lock. */
@@ -208,6 +213,30 @@ static bool tick(uint64_t *next_ms)
 	return soon;
 }
 
+bool guests_settled(void)
+{
+	return guests.settled;
+}
+
+static void settle(void)
+{
+	if (guests.settled || !atomic_load(&guests.opened))
+		return;
+	if (!guests.settle_by_ms)
+		guests.settle_by_ms = guests.now_ms + SETTLE_MS;
+	if (guests.now_ms < guests.settle_by_ms)
+		for (unsigned n = 0; n < guests.n_ports; n++)
+			if (!port_is_settled(guests.port[n]))
+				return;
+	guests.settled = true;
+}
+
+void guests_open(void)
+{
+	atomic_store(&guests.opened, true);
+	eventfd_write(guests.wake, 1);
+}
+
 static void *guests_main(void *arg)
 {
 	struct epoll_event events[EVENTS];
@@ -221,7 +250,8 @@ static void *guests_main(void *arg)
 		int n;
 
 		guests.now_ms = clock_ms() - guests.start_ms;
-		if (!tick(&next_ms)) {
+		settle();
+		if (!tick(&next_ms) && guests.settled) {
 			uint64_t ms = next_ms > guests.now_ms ? next_ms - guests.now_ms : 0;
 
 			wait.tv_nsec = (long)RTE_MIN(ms, (uint64_t)TICK_MS) * 1000000;
@@ -258,6 +288,9 @@ int guests_start(void)
 	guests.start_ms = clock_ms();
 	guests.now_ms = 0;
 	atomic_store(&guests.stop, false);
+	atomic_store(&guests.opened, false);
+	guests.settled = false;
+	guests.settle_by_ms = 0;
 	rc = -pthread_create(&guests.thread, NULL, guests_main, NULL);
 	guests.running = !rc;
 	return rc;

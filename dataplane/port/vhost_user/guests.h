@@ -13,6 +13,10 @@ int guests_call(int (*fn)(void *arg), void *arg);
 
 /* ---- guests thread only ---- */
 
+/* After a start, packets for guests that are not back yet would be lost: those that are back
+ * already wait with sending until all who came can receive, at most SETTLE_MS. */
+bool guests_settled(void);
+
 /* Milliseconds since start. */
 uint64_t guests_now(void);
 /* From now on the port is served, or no longer. */

@@ -24,8 +24,8 @@ void notifier_signal(struct notifier *notifier, int fd)
 	if (++notifier->submitted < NOTIFIER_EVENTS / 2)
 		return;
 	notifier->submitted = 0;
-	/* hot-path exception: once in 32 signals; what is complete is taken, nothing is waited for.
-	 */
+	/* What is complete is taken, nothing is waited for. */
+	/* hot-path exception: once in 32 signals */
 	syscall(SYS_io_getevents, notifier->context, 0, NOTIFIER_EVENTS, done,
 	        &(struct timespec){0});
 }

@@ -50,7 +50,20 @@ static void log_text(void *arg, int priority, const char *text)
 	dp_log(priority, "port %s: %s", port->name, text);
 }
 
-static const struct session_ops session_ops = {publish, grace_start, grace_over, log_text};
+static bool may_send(void *arg)
+{
+	(void)arg;
+	return guests_settled();
+}
+
+bool port_is_settled(const struct vhost_port *port)
+{
+	return port->connection.fd < 0 ||
+	       GUEST_QUEUES(atomic_load(&port->device->guest), GUEST_RX_SHIFT);
+}
+
+static const struct session_ops session_ops = {
+        publish, grace_start, grace_over, may_send, log_text};
 
 /* ---- connection ---- */
 
@@ -58,8 +71,7 @@ void port_connected(struct vhost_port *port, int fd)
 {
 	connection_open(&port->connection, fd);
 	port->refusal_told = port->up_told = port->paused = false;
-	port->tries = 0;
-	port->try_at_ms = port->refused_since_ms = 0;
+	port->try_at_ms = 0;
 	atomic_store(&port->connected, true);
 	atomic_fetch_add(&port->connects, 1);
 	guests_watch(port, fd, true);
@@ -72,7 +84,7 @@ void port_disconnect(struct vhost_port *port, const char *why)
 	if (why) {
 		atomic_fetch_add(&port->protocol_errors, 1);
 		dp_log(LOG_WARNING, "port %s: guest disconnected: %s", port->name, why);
-	} else {
+	} else if (port->up_told) {
 		dp_log(LOG_INFO, "port %s: guest left", port->name);
 	}
 	connection_close(&port->connection);
@@ -134,6 +146,8 @@ static bool handle(struct vhost_port *port)
 	}
 	tell_up(port);
 	connection_next(c);
+	port->tries = 0;
+	port->refused_since_ms = 0;
 	return true;
 }
 
@@ -171,15 +185,18 @@ static void memory_broke(struct vhost_port *port)
 bool port_tick(struct vhost_port *port)
 {
 	struct connection *c = &port->connection;
-	unsigned broken;
+	unsigned broken = 0;
 
 	if (port->leaving) {
-		if (!session_end(&port->session))
+		bool ended = session_end(&port->session, &broken);
+
+		atomic_fetch_add(&port->ring_errors, broken);
+		if (!ended)
 			return true;
 		port->leaving = false;
 		atomic_store(&port->connected, false);
 		if (!port->server && port->attached)
-			port_changed(port);
+			port_try_again(port);
 		return false;
 	}
 	if (c->fd < 0)

@@ -43,11 +43,15 @@ void port_serve(struct vhost_port *port);
 bool port_tick(struct vhost_port *port);
 /* Lets the guest go. why: NULL when it left by itself. */
 void port_disconnect(struct vhost_port *port, const char *why);
+/* No guest is there, or it can receive. */
+bool port_is_settled(const struct vhost_port *port);
 /* True when nothing of a guest is left. */
 bool port_is_free(const struct vhost_port *port);
 
 /* Client mode: one try; sets the time of the next. */
 void port_connect(struct vhost_port *port);
+/* The guest left: soon, but not in a circle with one that leaves as soon as it came. */
+void port_try_again(struct vhost_port *port);
 /* Its directory changed: try at once. */
 void port_changed(struct vhost_port *port);
 /* Server mode: somebody is at the door. */

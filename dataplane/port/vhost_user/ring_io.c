@@ -51,7 +51,12 @@ enum ring_error indirect_table(const struct guest_ring *ring, const struct descr
 			return RING_CHAIN;
 		if (entry.flags & VRING_DESC_F_INDIRECT)
 			return RING_INDIRECT;
-		if (!(entry.flags & VRING_DESC_F_WRITE) == writable)
+		/* DPDK's virtio marks what we are to read in a packed ring's table as to be
+		 * written, too (22.11, vring_desc_init_indirect_packed); its descriptor in the ring
+		 * is right.
+		 */
+		if (writable ? !(entry.flags & VRING_DESC_F_WRITE)
+		             : entry.flags & VRING_DESC_F_WRITE && !ring->is_packed)
 			return RING_ACCESS;
 		error = pieces_add(pieces, ring->memory, entry.address, entry.length);
 		if (error)

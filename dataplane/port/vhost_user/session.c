@@ -481,9 +481,12 @@ void session_init(struct session *session, const struct session_ops *ops, void *
 		queue_init(session, q);
 }
 
-bool session_end(struct session *session)
+bool session_end(struct session *session, unsigned *broken)
 {
 	session->waiting = true;
+	/* Whoever lies and leaves is found out all the same. */
+	for (unsigned q = 0; q < RINGS_MAX; q++)
+		*broken += queue_check(session, q);
 	if (quiesce(session, ALL_QUEUES) || !session_close_stale(session))
 		return false;
 	for (unsigned q = 0; q < RINGS_MAX; q++)

@@ -18,6 +18,8 @@ struct session_ops {
 	/* A token for everything unpublished until now, and whether its time has come. */
 	uint64_t (*grace_start)(void *arg);
 	bool (*grace_over)(void *arg, uint64_t token);
+	/* Whether guests may send already (guests_settled). */
+	bool (*may_send)(void *arg);
 	void (*log)(void *arg, int priority, const char *text);
 };
 
@@ -76,8 +78,8 @@ enum session_answer session_message(
         struct session *session, struct vu_message *message, int *fds, unsigned n_fds);
 
 /* The guest is gone, or must go: unpublishes everything. False: not finished, call again. Then the
- * session is as new. */
-bool session_end(struct session *session);
+ * session is as new. *broken grows by the rings that were found broken on the way. */
+bool session_end(struct session *session, unsigned *broken);
 
 /* To be called now and then: stops rings that workers found broken, and logs why; returns how many
  * there were. Starts those that waited for a worker; closes what workers no longer need. */

@@ -132,51 +132,47 @@ static bool find_areas(
 	return ring->desc.split && ring->avail && ring->used;
 }
 
-/* Whether the descriptor n behind the base waits for us, and in which lap it was written: as if the
- * ring did not end before it. */
-static bool waits_at(const struct guest_ring *ring, unsigned n, bool *lap)
-{
-	unsigned slot = ring->next_avail + n;
-	bool turned = slot >= ring->size, avail, used;
-	uint16_t flags;
+struct packed_bits {
+	bool avail, used;
+};
 
-	flags = load16(&ring->desc.packed[turned ? slot - ring->size : slot].flags);
-	avail = flags & 1 << VRING_PACKED_DESC_F_AVAIL;
-	used = flags & 1 << VRING_PACKED_DESC_F_USED;
-	*lap = avail ^ turned;
-	return avail != used;
+static struct packed_bits packed_bits(const struct guest_ring *ring, unsigned slot)
+{
+	uint16_t flags = load16(&ring->desc.packed[slot].flags);
+
+	return (struct packed_bits){
+	        flags & 1 << VRING_PACKED_DESC_F_AVAIL, flags & 1 << VRING_PACKED_DESC_F_USED};
 }
 
 /* Where a packed ring is to be served on, after whoever served it was killed: QEMU then says the
- * last place that it was ever told, so the ring itself is asked (virtio 1.1, 2.7.1). From anywhere
- * on, there are: used ones, those that wait, and used ones of the lap before; and when the driver
- * is a lap ahead there, some that wait at the beginning and older ones at the end. The place is
- * where the oldest one waits, or else behind those that were used last. */
+ * last place that it was ever told. A descriptor waits while its two bits differ, and was used when
+ * they are equal (virtio 1.1, 2.7.1); both are of the lap in which that happened. So the place is
+ * where those that wait begin or, if all or none do, where the lap changes. Where chains of several
+ * descriptors left more than one such place, the base is all that there is. */
 static void find_packed_place(struct guest_ring *ring)
 {
-	bool first, lap;
-	unsigned slot, n = 0;
+	struct packed_bits last = packed_bits(ring, ring->size - 1u), bits;
+	unsigned begins = 0, changes = 0, place = 0, change = 0;
+	bool wait = last.avail != last.used;
 
-	if (!waits_at(ring, 0, &first)) {
-		for (n = 1; n < ring->size; n++)
-			if (waits_at(ring, n, &lap) || lap != first)
-				break;
-	} else {
-		for (n = ring->size; n > 1; n--)
-			if (!waits_at(ring, n - 1, &lap) || lap == first)
-				break;
-		if (n == ring->size)
-			n = 0;
-		else
-			first = !first;
+	for (unsigned slot = 0; slot < ring->size; slot++, last = bits) {
+		bits = packed_bits(ring, slot);
+		if (bits.avail != bits.used && last.avail == last.used) {
+			begins++;
+			place = slot;
+		}
+		if (slot && bits.avail != last.avail) {
+			changes++;
+			change = slot;
+		}
 	}
-	slot = ring->next_avail + n;
-	if (slot >= ring->size) {
-		slot -= ring->size;
-		first = !first;
-	}
-	ring->next_avail = ring->next_used = (uint16_t)slot;
-	ring->avail_wrap = ring->used_wrap = first;
+	if (begins > 1 || (!begins && changes > 1))
+		return;
+	if (!begins)
+		place = change;
+	bits = packed_bits(ring, place);
+	ring->next_avail = ring->next_used = (uint16_t)place;
+	ring->avail_wrap = ring->used_wrap = begins || wait ? bits.avail : !bits.avail;
 }
 
 /* A split ring tells itself how far it was served, whoever served it (a daemon that was killed
@@ -238,8 +234,10 @@ static bool is_ready(struct session *session, unsigned q)
 {
 	const struct session_queue *queue = &session->queue[q];
 
-	return session->features_set && session->memory && !atomic_load(&session->memory_broken) &&
-	       queue->has_size && queue->has_addr && queue->kicked && !queue->broken &&
+	/* Odd queues are those that a guest sends on. */
+	return (!(q & 1) || session->ops->may_send(session->arg)) && session->features_set &&
+	       session->memory && !atomic_load(&session->memory_broken) && queue->has_size &&
+	       queue->has_addr && queue->kicked && !queue->broken &&
 	       (queue->enabled || !has(session, VU_F_PROTOCOL_FEATURES));
 }
 

@@ -17,6 +17,10 @@
 int guests_start(void);
 void guests_stop(void);
 
+/* All ports of an earlier life are there again: their guests may send as soon as those that came
+ * can receive. Control thread. */
+void guests_open(void);
+
 /* Makes the socket (server mode) or begins to look for it (client mode); a guest's packets are
  * taken once the device is in a poll list. Control thread. Fills device->ops and driver.
  * -ENOENT, -ELOOP, -ENOTDIR, -EADDRINUSE, -EACCES: the socket's path can not be used. */

@@ -2,12 +2,8 @@
 """podrail-guest: guests that exchange numbered frames as they should, or lie (docs/guest.md)."""
 
 import json
-import os
 
 from .process import ProcessError
-
-# librte_vhost serves the ports until podrail has a back end of its own: then this becomes True, for good.
-OWN_BACK_END = os.environ.get('PODRAIL_OWN_BACK_END') == '1'
 
 
 class GuestPort:
