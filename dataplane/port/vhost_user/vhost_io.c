@@ -82,11 +82,14 @@ static uint64_t send_queue(struct device *device, struct worker *worker, unsigne
 		rte_spinlock_lock(&device->tx_lock[queue]);
 	sent = ring->is_packed ? packed_tx(ring, batch, mask) : split_tx(ring, batch, mask);
 	if (!lock) {
-		signal_later(worker, ring);
+		if (likely(sent))
+			signal_later(worker, ring);
 		return sent;
 	}
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	signal_if_wanted(worker, ring);
+	if (likely(sent)) {
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		signal_if_wanted(worker, ring);
+	}
 	rte_spinlock_unlock(&device->tx_lock[queue]);
 	return sent;
 }
