@@ -75,7 +75,7 @@ static void log_text(void *arg, int priority, const char *text)
 static bool may_send(void *arg)
 {
 	(void)arg;
-	return true;
+	return token % 4 != 3;
 }
 
 static const struct session_ops ops = {publish, grace_start, grace_over, may_send, log_text};
@@ -290,8 +290,8 @@ static int next_fd(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	unsigned broken = 0;
 	static bool started;
+	unsigned broken = 0;
 	int before, pair[2];
 
 	if (!started) {

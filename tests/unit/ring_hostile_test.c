@@ -258,8 +258,8 @@ static void test_lies(void **state)
 				check_tx(packed, &direct_lies[n], false);
 		}
 		for (unsigned n = 0; n < sizeof(table_lies) / sizeof(table_lies[0]); n++) {
-			/* DPDK's virtio says so of all packed tables: it is taken as it comes. */
-			if (!packed || table_lies[n].tell != other_way)
+			/* DPDK's virtio marks what is to be read in packed tables as writable. */
+			if (!packed || !table_lies[n].indirect || table_lies[n].tell != other_way)
 				check_rx(packed, &table_lies[n], true);
 			check_tx(packed, &table_lies[n], true);
 		}

@@ -37,11 +37,6 @@ static void give_back(void)
 	driver.packed ? packed_return(&driver.ring) : split_return(&driver.ring);
 }
 
-static bool wants_signal(void)
-{
-	return driver.packed ? packed_wants_signal(&driver.ring) : split_wants_signal(&driver.ring);
-}
-
 static void batch_clear(void)
 {
 	memset(&batch, 0, offsetof(struct batch, span));
@@ -450,77 +445,6 @@ static void test_many_buffers(void **state)
 	}
 }
 
-/* 2.6.7.2, 2.6.8: without event index the flag counts. */
-static void test_signal_flags(void **state)
-{
-	(void)state;
-	begin(false, 8, 0, false, false);
-	assert_true(wants_signal());
-	driver.ring.avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
-	assert_false(wants_signal());
-	end();
-	begin(true, 8, 0, true, false);
-	assert_true(wants_signal());
-	driver.ring.driver_event->flags = VRING_PACKED_EVENT_FLAG_DISABLE;
-	assert_false(wants_signal());
-	end();
-}
-
-/* 2.6.7.2: told when the index passes used_event, whatever their places. */
-static void test_split_event(void **state)
-{
-	(void)state;
-	begin(false, 16, 65500, false, false);
-	driver.ring.event_index = true;
-	wants_signal();
-	for (unsigned n = 0; n < 5000; n++) {
-		uint16_t old = driver.ring.next_used, event;
-		unsigned moved = random_below(&seed, 9);
-		bool wanted = false;
-
-		event = (uint16_t)(old + random_below(&seed, 20) - 5);
-		driver.ring.avail->ring[16] = event;
-		driver.ring.next_used = (uint16_t)(old + moved);
-		for (unsigned k = 0; k < moved; k++)
-			wanted |= (uint16_t)(old + k) == event;
-		assert_int_equal(wants_signal(), wanted);
-	}
-	end();
-}
-
-/* 2.7.10, 2.7.14: told when the descriptor at off_wrap was used since the last time. */
-static void test_packed_event(void **state)
-{
-	const uint16_t size = 7;
-
-	(void)state;
-	begin(true, size, 0, true, false);
-	driver.ring.event_index = true;
-	driver.ring.driver_event->flags = VRING_PACKED_EVENT_FLAG_DESC;
-	wants_signal();
-	for (unsigned n = 0; n < 5000; n++) {
-		unsigned moved = 1 + random_below(&seed, size - 1);
-		unsigned event = random_below(&seed, 2 * size); /* two laps: slot and wrap */
-		uint16_t slot = driver.ring.next_used;
-		bool wrap = driver.ring.used_wrap, wanted = false;
-
-		/* An event of the lap before the last is none that a driver can write. */
-		driver.ring.driver_event->off_wrap =
-		        (uint16_t)(event % size | (event >= size ? 0x8000 : 0));
-		for (unsigned k = 0; k < moved; k++) {
-			wanted |= event % size == slot && (event >= size) == wrap;
-			if (++slot == size) {
-				slot = 0;
-				wrap = !wrap;
-			}
-		}
-		driver.ring.next_used = slot;
-		driver.ring.used_wrap = wrap;
-		assert_int_equal(wants_signal(), wanted);
-	}
-	end();
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -531,9 +455,6 @@ int main(void)
 	        cmocka_unit_test(test_many_buffers),
 	        cmocka_unit_test(test_split_random),
 	        cmocka_unit_test(test_packed_random),
-	        cmocka_unit_test(test_signal_flags),
-	        cmocka_unit_test(test_split_event),
-	        cmocka_unit_test(test_packed_event),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

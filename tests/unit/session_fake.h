@@ -18,6 +18,7 @@ extern struct session session;
 extern unsigned broken_at_end;
 extern struct guest_ring *seen[RINGS_MAX]; /* what workers see */
 extern bool grace_passes;                  /* at once; else by grace_pass() */
+extern bool others_settled;                /* guests may send */
 extern char last_log[256];
 extern unsigned logs;
 extern struct vu_message message; /* and what it became */
@@ -30,6 +31,7 @@ int session_teardown(void **state);
 /* Everything unpublished until now is no worker's any more. */
 void grace_pass(void);
 unsigned open_fds(void);
+bool end_session(void);
 
 /* Sends what is in message, with descriptors (copies are sent: the front end keeps its own). */
 enum session_answer send_message(

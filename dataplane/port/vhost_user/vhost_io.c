@@ -66,7 +66,9 @@ void vhost_finish(struct worker *worker, struct batch *batch)
 		signal_all(worker);
 }
 
-/* One queue, one burst; a lock only where workers share the queue. */
+/* One queue, one burst; a lock wherever there are several workers: which of them owns a queue
+ * depends on which queues run, and while a guest starts or stops one, two workers may see different
+ * sets. */
 static uint64_t send_queue(struct device *device, struct worker *worker, unsigned queue, bool lock,
         struct batch *batch, uint64_t mask)
 {
@@ -82,11 +84,14 @@ static uint64_t send_queue(struct device *device, struct worker *worker, unsigne
 		rte_spinlock_lock(&device->tx_lock[queue]);
 	sent = ring->is_packed ? packed_tx(ring, batch, mask) : split_tx(ring, batch, mask);
 	if (!lock) {
-		signal_later(worker, ring);
+		if (likely(sent))
+			signal_later(worker, ring);
 		return sent;
 	}
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	signal_if_wanted(worker, ring);
+	if (likely(sent)) {
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		signal_if_wanted(worker, ring);
+	}
 	rte_spinlock_unlock(&device->tx_lock[queue]);
 	return sent;
 }
@@ -125,12 +130,13 @@ static uint64_t send_spread(struct device *device, struct worker *worker, const 
         unsigned n_queues, struct batch *batch, uint64_t mask)
 {
 	uint64_t part[PR_QUEUES_MAX] = {0}, sent = 0;
+	bool lock = shared->n_workers > 1;
 
 	BATCH_FOREACH (i, mask)
 		part[(flow_hash(batch, i) >> 8) % n_queues] |= UINT64_C(1) << i;
 	for (unsigned q = 0; q < n_queues; q++)
 		if (part[q])
-			sent |= send_queue(device, worker, queues[q], false, batch, part[q]);
+			sent |= send_queue(device, worker, queues[q], lock, batch, part[q]);
 	return sent;
 }
 
@@ -158,7 +164,7 @@ static uint64_t vhost_tx(
 	for (unsigned q = worker->index; q < n; q += shared->n_workers)
 		own[n_own++] = queues[q];
 	if (n_own == 1)
-		return send_queue(device, worker, own[0], false, batch, mask);
+		return send_queue(device, worker, own[0], shared->n_workers > 1, batch, mask);
 	return send_spread(device, worker, own, n_own, batch, mask);
 }
 
