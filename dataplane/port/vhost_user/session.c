@@ -209,6 +209,7 @@ static int set_vring_base(struct session *session, struct vu_message *m, int *fd
 	if (rc)
 		return rc;
 	queue->base = state.number;
+	queue->has_base = true;
 	queue->fresh = true;
 	queue->broken = false;
 	return 0;

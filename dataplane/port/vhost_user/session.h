@@ -27,6 +27,7 @@ struct session_queue {
 	struct guest_ring ring;     /* filled by queue_refresh while no worker sees it */
 	uint64_t desc, avail, used; /* the front end's addresses */
 	uint32_t base;              /* as of SET_VRING_BASE, or where we stopped */
+	bool has_base;
 	uint16_t size;
 	bool has_size, has_addr, kicked, enabled;
 	bool fresh;     /* its driver set it up anew: indexes come from base or from the ring */

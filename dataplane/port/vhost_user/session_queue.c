@@ -22,7 +22,6 @@ void queue_init(struct session *session, unsigned q)
 	memset(queue, 0, sizeof(*queue));
 	queue->kick_fd = queue->err_fd = -1;
 	atomic_store(&queue->ring.call_fd, -1);
-	queue->base = PACKED_WRAP;
 	queue->fresh = true;
 }
 
@@ -102,6 +101,7 @@ bool queue_is_quiet(struct session *session, unsigned q)
 		return false;
 	queue->busy = false;
 	queue->base = base_of(&queue->ring);
+	queue->has_base = true;
 	return true;
 }
 
@@ -179,12 +179,16 @@ static void find_packed_place(struct guest_ring *ring)
  * included); of a packed one the front end says it. */
 static void set_indexes(struct session_queue *queue, struct guest_ring *ring)
 {
+	uint32_t base;
+
 	if (!ring->is_packed) {
 		ring->next_avail = ring->next_used = load16(&ring->used->idx);
 		return;
 	}
-	ring->next_avail = ring->next_used = (uint16_t)(queue->base & (PACKED_WRAP - 1));
-	ring->avail_wrap = ring->used_wrap = queue->base & PACKED_WRAP;
+	/* A new packed ring begins in its first lap, whose counter is 1 (virtio 1.1, 2.7.1). */
+	base = queue->has_base ? queue->base : PACKED_WRAP;
+	ring->next_avail = ring->next_used = (uint16_t)(base & (PACKED_WRAP - 1));
+	ring->avail_wrap = ring->used_wrap = base & PACKED_WRAP;
 	if (ring->next_avail >= ring->size)
 		ring->next_avail = ring->next_used = 0;
 	if (!queue->started)
