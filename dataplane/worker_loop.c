@@ -14,7 +14,7 @@
 
 #define IDLE_PAUSES    256 /* empty turns before the first sleep */
 #define EMPTY_POLLS    64  /* after so many a queue is polled less often */
-#define COLD_TURNS     64
+#define COLD_TURNS     256
 #define IDLE_SLEEP_MIN 4000 /* nanoseconds */
 #define IDLE_SLEEP_MAX 200000
 
