@@ -47,7 +47,13 @@ struct device_ops {
 	/* Called for all devices of a batch before the first tx: fetches what that will look at.
 	 * May be NULL. */
 	void (*prepare)(struct device *device);
+	/* Fetches what a poll of a queue that was silent for long will look at, one step a turn:
+	 * turns says in how many it comes (POLL_AHEAD .. 1), so that each step finds the last one's
+	 * pointer. May be NULL. */
+	void (*approach)(struct device *device, uint16_t queue, unsigned turns);
 };
+
+#define POLL_AHEAD 3
 
 /* A thing with queues: a guest's connection or an ethdev. Several ports may share an eth device,
  * told apart by VLAN. Written by the tables thread before it is published in a poll list, then only

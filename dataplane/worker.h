@@ -47,7 +47,8 @@ struct poll_list {
 	} queue[];
 };
 
-#define POLLS_MAX (PR_PORTS_MAX * PR_QUEUES_MAX)
+#define SEEN_SHIFT 10
+#define POLLS_MAX  (PR_PORTS_MAX * PR_QUEUES_MAX)
 
 /* In which order a worker polls: queues that had packets lately each turn, the others a few at a
  * time, so that many silent ports cost the busy ones little. The worker's own. */
@@ -56,7 +57,7 @@ struct poll_order {
 	uint16_t n_hot, n;   /* order[0 .. n_hot) are hot, the rest cold */
 	uint16_t hot_next, cold_next;
 	uint16_t order[POLLS_MAX]; /* indexes into the list */
-	uint8_t empty[POLLS_MAX];  /* by index: hot polls in a row that found nothing */
+	uint32_t seen[POLLS_MAX];  /* by index: when it last had packets, TSC >> SEEN_SHIFT */
 };
 
 enum event_type {

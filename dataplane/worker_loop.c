@@ -12,9 +12,10 @@
 #include "dataplane/tables.h"
 #include "dataplane/worker_loop.h"
 
-#define IDLE_PAUSES    256 /* empty turns before the first sleep */
-#define EMPTY_POLLS    64  /* after so many a queue is polled less often */
+#define IDLE_PAUSES    256  /* empty turns before the first sleep */
+#define SILENT_HZ      1000 /* a queue that was silent for a millisecond is polled less often */
 #define COLD_TURNS     256
+#define COLD_BETWEEN   4u   /* in a turn that found nothing, while some queue is hot */
 #define IDLE_SLEEP_MIN 4000 /* nanoseconds */
 #define IDLE_SLEEP_MAX 200000
 
@@ -80,14 +81,14 @@ static inline void add_received(struct batch *batch, struct device *device, unsi
 }
 
 /* A list that the worker has not seen: everything is hot until it proves silent. */
-static void order_anew(struct poll_order *order, const struct poll_list *polls)
+static void order_anew(struct poll_order *order, const struct poll_list *polls, uint32_t now)
 {
 	order->generation = polls->generation;
 	order->n = order->n_hot = (uint16_t)polls->n;
 	order->hot_next = order->cold_next = 0;
 	for (unsigned n = 0; n < polls->n; n++) {
 		order->order[n] = (uint16_t)n;
-		order->empty[n] = 0;
+		order->seen[n] = now;
 	}
 }
 
@@ -110,7 +111,7 @@ static inline unsigned poll_place(
 	if (!n)
 		return 0;
 	add_received(batch, device, first);
-	worker->polling.empty[index] = 0;
+	worker->polling.seen[index] = (uint32_t)(worker->now >> SEEN_SHIFT);
 	counter_add(&worker->counters.full_polls, 1);
 	return n;
 }
@@ -137,10 +138,30 @@ static unsigned gather_cold(
 	return received;
 }
 
+/* Silent queues are out of every cache: those whose turn comes next are fetched meanwhile. */
+static void approach_cold(const struct poll_order *order, const struct poll_list *polls)
+{
+	unsigned cold = order->n - order->n_hot;
+
+	for (unsigned turns = 1; turns <= POLL_AHEAD; turns++) {
+		unsigned place = order->cold_next + turns - 1, index;
+		struct device *device;
+
+		if (place < order->n_hot || place >= order->n)
+			place = order->n_hot + (turns - 1) % cold;
+		index = order->order[place];
+		device = polls->queue[index].device;
+		if (device->ops->approach)
+			device->ops->approach(device, polls->queue[index].queue, turns);
+	}
+}
+
 static unsigned gather_hot(
         struct worker *worker, const struct poll_list *polls, struct batch *batch)
 {
 	struct poll_order *order = &worker->polling;
+	uint32_t now = (uint32_t)(worker->now >> SEEN_SHIFT);
+	uint32_t silent = (uint32_t)(shared->tsc_hz / SILENT_HZ >> SEEN_SHIFT);
 	unsigned received = 0;
 
 	for (unsigned visits = order->n_hot; visits; visits--) {
@@ -153,10 +174,9 @@ static unsigned gather_hot(
 		place = order->hot_next++;
 		n = poll_place(worker, polls, batch, place);
 		received += n;
-		if (n || ++order->empty[order->order[place]] < EMPTY_POLLS)
+		if (n || now - order->seen[order->order[place]] < silent)
 			continue;
 		/* The last of the hot ones takes its place, and its turn. */
-		order->empty[order->order[place]] = 0;
 		swap_places(order, place, --order->n_hot);
 		order->hot_next--;
 	}
@@ -173,13 +193,17 @@ static void gather(struct worker *worker, struct batch *batch)
 	unsigned received = 0, cold;
 
 	if (unlikely(order->generation != polls->generation))
-		order_anew(order, polls);
+		order_anew(order, polls, (uint32_t)(worker->now >> SEEN_SHIFT));
 	cold = order->n - order->n_hot;
 	if (cold)
 		received = gather_cold(worker, polls, batch, cold / COLD_TURNS + 1);
 	received += gather_hot(worker, polls, batch);
-	if (!received && cold)
-		received = gather_cold(worker, polls, batch, cold);
+	if (received && order->n_hot < order->n)
+		approach_cold(order, polls);
+	else if (!received && cold)
+		/* Between the bursts of busy queues, all silent ones would empty the caches. */
+		received = gather_cold(
+		        worker, polls, batch, order->n_hot ? RTE_MIN(cold, COLD_BETWEEN) : cold);
 	counter_add(&counters->in, received);
 	counter_add(&counters->stage_packets[PR_STAGE_RX], received);
 }

@@ -178,8 +178,30 @@ static void vhost_prepare(struct device *device)
 		                              : (const void *)&ring->avail->idx);
 }
 
+static void vhost_approach(struct device *device, uint16_t queue, unsigned turns)
+{
+	const struct guest_ring *ring;
+
+	if (turns == POLL_AHEAD) {
+		rte_prefetch0(device);
+		rte_prefetch0(&device->ring[2u * queue + 1]);
+		return;
+	}
+	ring = atomic_load_explicit(&device->ring[2u * queue + 1], memory_order_acquire);
+	if (!ring)
+		return;
+	if (turns > 1) {
+		rte_prefetch0(ring);
+		rte_prefetch0((const uint8_t *)ring + RTE_CACHE_LINE_SIZE);
+	} else {
+		rte_prefetch0(ring->is_packed ? (const void *)&ring->desc.packed[ring->next_avail]
+		                              : (const void *)&ring->avail->idx);
+	}
+}
+
 const struct device_ops vhost_ops = {
         .rx = vhost_rx,
         .tx = vhost_tx,
         .prepare = vhost_prepare,
+        .approach = vhost_approach,
 };
