@@ -3,6 +3,8 @@
 #include "dataplane/stage/ip4.h"
 #include "dataplane/stage/stage.h"
 
+#define DONT_FRAGMENT 0x4000
+
 /* Returns PR_DROP_COUNT if the header is sound. Trims what Ethernet padded. */
 static inline enum pr_drop_reason check_header(struct batch *batch, uint64_t i)
 {
@@ -48,6 +50,22 @@ static inline void mark_used(uint32_t index)
 		atomic_store_explicit(used, 1, memory_order_relaxed);
 }
 
+/* Larger than the MTU of where it goes: fragments, unless the sender forbids them or left it to us
+ * to make segments, which he said how large to make. */
+static void too_large(struct batch *batch, uint64_t i, const struct next_hop *hop)
+{
+	if (load_be16(batch->head[i] + L3_OFFSET + 6) & DONT_FRAGMENT ||
+	        batch->offload[i] & OFFLOAD_TSO) {
+		refuse(batch, i, PR_DROP_MTU_EXCEEDED);
+		return;
+	}
+	batch->offload[i] |= OFFLOAD_FRAGMENT;
+	batch->offloads = true;
+	batch->gso_size[i] = hop->mtu;
+	batch->header_length[i] = L3_OFFSET;
+	batch_next(batch, i, PR_STAGE_REWRITE);
+}
+
 /* Where a packet goes that is not simply forwarded. */
 static void dispatch_rare(struct batch *batch, uint64_t i, const struct next_hop *hop)
 {
@@ -66,7 +84,7 @@ static void dispatch_rare(struct batch *batch, uint64_t i, const struct next_hop
 	}
 	switch (hop->type) {
 	case NEXT_HOP_FORWARD:
-		refuse(batch, i, PR_DROP_MTU_EXCEEDED);
+		too_large(batch, i, hop);
 		return;
 	case NEXT_HOP_INCOMPLETE:
 	case NEXT_HOP_GLEAN:

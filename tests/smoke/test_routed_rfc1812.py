@@ -81,6 +81,27 @@ def check_error(frame, station, about, kind, code, source, mtu=0):
     assert quote == about[14:14 + len(quote)], 'the quote is not what was sent'
 
 
+def check_fragments(sent, frames, station, mtu):
+    """RFC 791, section 3.2: what the receiver puts together is what was sent."""
+    payload, at = b'', sent.frag * 8
+    for frame in frames:
+        ip = frame[IP]
+        last = frame is frames[-1]
+        raw = bytes(ip)[:ip.ihl * 4]
+        assert (frame.src, frame.dst) == (GATEWAY_MAC, station.mac), frame.summary()
+        assert ip.len <= mtu and ip.ttl == sent.ttl - 1 and ip.id == sent.id, ip.show(dump=True)
+        assert checksum(raw) == 0, 'the IP checksum is wrong'
+        assert ip.frag * 8 == at, f'offset {ip.frag * 8}, not {at}'
+        assert ip.flags.MF == (sent.flags.MF if last else True) and not ip.flags.DF, ip.summary()
+        wanted = [o for o in sent.options if frame is frames[0] or o.copy_flag]
+        assert [bytes(o) for o in ip.options if bytes(o) != b'\0'] == [bytes(o) for o in wanted if bytes(o) != b'\0'], ip.options
+        part = bytes(ip)[ip.ihl * 4:ip.len]
+        assert last or len(part) % 8 == 0
+        payload += part
+        at += len(part)
+    assert payload == bytes(sent)[sent.ihl * 4:sent.len], 'the payload is another'
+
+
 class Table:
     """Rows: sent by whom, what, and then one of lost(reason), passes(to), error(...)."""
 
@@ -101,6 +122,17 @@ class Table:
             wanted = forwarded(Ether(bytes(frame)), self.w.s[to], gateway_mac)
         self.t.ok(out == [(to, wanted)] and not drops, f'{text}: reaches {to}',
                   f'wanted {wanted.hex()}\ngot {[(n, f.hex()) for n, f in out]} {drops}')
+
+    def fragments(self, text, source, frame, to, mtu):
+        text, out, drops = self.run(text, source, frame)
+        sent = Ether(bytes(frame))[IP]
+        try:
+            assert len(out) > 1 and not drops and all(name == to for name, _ in out), f'{out} {drops}'
+            check_fragments(sent, [Ether(f) for _, f in out], self.w.s[to], mtu)
+        except AssertionError as e:
+            self.t.ok(False, f'{text}: fragments', str(e))
+        else:
+            self.t.ok(True, f'{text}: {len(out)} fragments reach {to}')
 
     def error(self, text, source, frame, kind, code, reason, address, mtu=0):
         text, out, drops = self.run(text, source, frame)
@@ -235,7 +267,14 @@ def unreachable(t, w):
     t.error('behind a router pod', 'a', a.udp('198.51.100.9', 'x' * 549, flags='DF'), 3, 4, 'mtu_exceeded',
             '198.18.1.1', mtu=576)
     t.passes('exactly the MTU', 'a', a.udp('198.18.2.4', 'x' * 548, flags='DF'), 'c')
-    t.lost('larger than the MTU, may be fragmented: no error', 'a', a.udp('198.18.2.4', 'x' * 600), 'mtu_exceeded')
+    t.fragments('one byte more than the MTU', 'a', a.udp('198.18.2.4', 'x' * 549), 'c', 576)
+    t.fragments('twice the MTU', 'a', a.udp('198.18.2.4', ''.join(map(chr, range(33, 127))) * 13), 'c', 576)
+    t.fragments('with options of both kinds', 'a', a.udp('198.18.2.4', 'z' * 1300, options=[
+        IPOption(b'\x07\x0b\x04' + bytes(8)), IPOption(b'\x83\x07\x04\xc6\x12\x02\x04'), IPOption(b'\x01')]), 'c', 576)
+    first, second, *_ = fragment(a.udp('198.18.2.4', 'w' * 1400)[IP], 1200)
+    t.fragments('a first fragment is cut again', 'a', a.frame(first), 'c', 576)
+    t.passes('and the last one as it is', 'a', a.frame(second), 'c')
+    t.error('TTL 1 comes before the size', 'a', a.udp('198.18.2.4', 'x' * 600, ttl=1), 11, 0, 'ttl_expired', '198.18.1.1')
     for piece in fragment(a.udp('198.18.2.4', 'y' * 1000)[IP], 512):
         t.passes(f'a fragment at {piece.frag * 8}', 'a', a.frame(piece), 'c')
 
