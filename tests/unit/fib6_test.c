@@ -315,11 +315,12 @@ static void full(void **state)
 
 static struct fib6 *shared_fib;
 static bool stop;
+static uint64_t turns[2]; /* of each reader: it holds nothing between two */
 
 /* What is always there is always found: a /48 that nobody touches, or what covers it better. */
 static void *reader(void *arg)
 {
-	uint64_t own = (uint64_t)(uintptr_t)arg, wrong = 0;
+	uint64_t own = (uint64_t)(uintptr_t)arg, wrong = 0, *turn = &turns[own - 1];
 
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		uint8_t addr[2][16] = {{0x20, 1, 0, 0, 0, 1}, {0x20, 1, 0, 0, 0, 2}};
@@ -333,17 +334,27 @@ static void *reader(void *arg)
 		wrong += nexthop[0] != 1 && nexthop[0] != 0x100u + addr[0][7] &&
 		         nexthop[0] != 0x200u + addr[0][15];
 		wrong += nexthop[1] != 2;
+		__atomic_store_n(turn, *turn + 1, __ATOMIC_RELEASE);
 	}
 	return (void *)(uintptr_t)wrong;
 }
 
-/* Readers may be at most one retired generation behind: reuse waits until both have gone on, which
- * here is a pause far longer than a lookup. */
+static void wait_for_readers(void)
+{
+	struct timespec pause = {.tv_nsec = 50000};
+
+	for (unsigned k = 0; k < 2; k++) {
+		uint64_t then = __atomic_load_n(&turns[k], __ATOMIC_ACQUIRE);
+
+		while (__atomic_load_n(&turns[k], __ATOMIC_ACQUIRE) == then)
+			nanosleep(&pause, NULL);
+	}
+}
+
 static void readers_see_old_or_new(void **state)
 {
 	struct fib6_pool *pool = fib6_pool_create(NULL, 4096, 5, grace_retire, NULL);
 	uint8_t fixed[16] = {0x20, 1, 0, 0, 0, 1};
-	struct timespec pause = {.tv_nsec = 2000000};
 	pthread_t thread[2];
 
 	(void)state;
@@ -366,7 +377,7 @@ static void readers_see_old_or_new(void **state)
 			else
 				fib6_del(shared_fib, addr, host ? 128 : 64);
 		}
-		nanosleep(&pause, NULL);
+		wait_for_readers();
 		grace_end();
 	}
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
