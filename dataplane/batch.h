@@ -78,7 +78,6 @@ struct batch {
 	uint16_t out_tag[PR_BATCH];           /* VLAN id to put on, 0: none */
 	const struct next_hop *hop[PR_BATCH]; /* set by route: valid for this turn */
 	uint32_t next_hop[PR_BATCH];          /* its index */
-	uint32_t destination[PR_BATCH];       /* IPv4, host order: set by route */
 	uint8_t reason[PR_BATCH];  /* why it dies (enum pr_drop_reason), or what error to send */
 	uint8_t offload[PR_BATCH]; /* enum offload; the four below count only with it */
 	uint16_t csum_start[PR_BATCH];  /* from the head's first byte */

@@ -206,7 +206,8 @@ def addresses(t, w):
     t.lost("nor the pods' gateway one on an uplink", 'u', u.udp('198.18.1.3', mac=GATEWAY_MAC), 'mac_not_ours')
     t.lost('source MAC is a group', 'a', Ether(src='03:00:00:00:00:01', dst=GATEWAY_MAC) / a.udp('198.18.1.3')[IP],
            'bad_source_mac')
-    t.lost('IPv6', 'a', a.frame(IPv6(src='fe80::1', dst='2001:db8::1') / UDP()), 'ipv6_not_routed')
+    t.lost('IPv6 from a pod without such an address', 'a', a.frame(IPv6(src='2001:db8::9', dst='2001:db8::1') / UDP()),
+           'spoofed_ip')
     t.lost('neither IP nor ARP', 'a', Ether(src=a.mac, dst=GATEWAY_MAC, type=0x88b5) / Raw(bytes(50)), 'not_ip')
     t.lost('a tag where none belongs', 'a', bytes(a.udp('198.18.1.3'))[:12] + b'\x81\0\0\x07' +
            bytes(a.udp('198.18.1.3'))[12:], 'vlan_not_member')
