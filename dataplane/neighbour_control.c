@@ -227,11 +227,9 @@ void neighbour_event(const struct event *event)
 	/* An entry is made only when somebody needs it, and only its own port may speak of it. */
 	if (!entry || entry->port != event->port || !port_at(event->port)->used)
 		return;
-	if (event->keep && neighbour_usable(entry) &&
-	        memcmp(&entry->mac, &event->mac, sizeof(event->mac)))
-		return;
-	neighbour_learn(table, network, &ip, event->port, &event->mac, tables_now(),
-	        event->solicited ? NEIGHBOUR_SOLICITED : 0);
+	neighbour_learn(table, network, &ip, event->port, event->confirms ? NULL : &event->mac,
+	        tables_now(),
+	        (event->solicited ? NEIGHBOUR_SOLICITED : 0) | (event->keep ? NEIGHBOUR_KEEP : 0));
 }
 
 void neighbours_tick(uint64_t now_ms)

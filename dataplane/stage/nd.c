@@ -79,6 +79,7 @@ static bool read_message(struct batch *batch, uint64_t i, struct nd_message *m)
 
 /* ---- news ---- */
 
+/* mac NULL: it was not said. */
 static void tell(struct worker *worker, const struct batch *batch, uint64_t i,
         const uint8_t address[16], const uint8_t *mac, bool solicited, bool keep)
 {
@@ -89,12 +90,14 @@ static void tell(struct worker *worker, const struct batch *batch, uint64_t i,
 	        .address = {.family = AF_INET6},
 	        .solicited = solicited,
 	        .keep = keep,
+	        .confirms = !mac,
 	};
 
-	if (!mac || mac[0] & 1 || ip6_is_martian(address))
+	if ((mac && mac[0] & 1) || ip6_is_martian(address))
 		return;
 	memcpy(event.address.v6, address, 16);
-	memcpy(&event.mac, mac, 6);
+	if (mac)
+		memcpy(&event.mac, mac, 6);
 	if (!worker_post(worker, &event))
 		counter_add(&worker->counters.learn_lost, 1);
 }
@@ -103,10 +106,13 @@ static void tell(struct worker *worker, const struct batch *batch, uint64_t i,
 static void take_advertisement(
         struct worker *worker, struct batch *batch, uint64_t i, const struct nd_message *m)
 {
-	uint8_t flags = m->icmp[4];
+	bool solicited = m->icmp[4] & ND_SOLICITED && !ip6_is_multicast(m->ip6 + 24);
 
-	tell(worker, batch, i, m->icmp + TARGET, m->link,
-	        flags & ND_SOLICITED && !ip6_is_multicast(m->ip6 + 24), !(flags & ND_OVERRIDE));
+	/* An answer to a question that named its MAC may leave it out (7.2.4); else it says
+	 * nothing. */
+	if (m->link || solicited)
+		tell(worker, batch, i, m->icmp + TARGET, m->link, solicited,
+		        !(m->icmp[4] & ND_OVERRIDE));
 	batch_consume(batch, i);
 }
 
@@ -196,7 +202,7 @@ static void take_solicitation(
 {
 	enum whose whose = whose_is(batch, i, m);
 
-	if (!ip6_is_unspecified(m->ip6 + 8))
+	if (m->link)
 		tell(worker, batch, i, m->ip6 + 8, m->link, false, false);
 	if (whose == NOBODY)
 		batch_drop(batch, i, PR_DROP_ND_NOT_FOR_US);
