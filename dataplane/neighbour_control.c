@@ -294,11 +294,6 @@ int neighbour_set_static(
 	return neighbour_add_static(table, network, address, port, mac, tables_now());
 }
 
-int neighbour_remove(uint16_t network, const struct pr_ip *address)
-{
-	return neighbour_forget(table, network, address);
-}
-
 void neighbours_port_gone(uint16_t port)
 {
 	neighbour_flush_port(table, port);
@@ -327,7 +322,7 @@ uint32_t neighbours_max(void)
 struct neighbour_request {
 	const struct dp_neighbour *neighbour;
 	struct dp_error *error;
-	uint16_t network;
+	uint16_t network, port;
 	const struct pr_ip *address;
 	struct dp_neighbour *list;
 	size_t n;
@@ -371,31 +366,22 @@ static int del(void *arg)
 {
 	struct neighbour_request *request = arg;
 	struct pr_prefix host = pr_prefix_host(request->address);
+	struct pr_ip address = scoped_ip(request->address, request->port);
+	const struct neighbour *entry = neighbour_find(table, request->network, &address);
 	struct route_entry route;
-	struct pr_ip address;
-	int rc = -ENOENT;
 
 	/* A pod's own address goes with its port. */
 	if (route_find(request->network, &host, &route) == 0 && route.owner == ROUTE_OWNER_PORT)
 		return -EPERM;
-	if (!pr_ip_is_link_local6(request->address))
-		return neighbour_remove(request->network, request->address);
-	/* On whatever links of the network it is. */
-	for (unsigned n = 0; n < PR_PORTS_MAX; n++) {
-		if (!port_at((uint16_t)n)->used ||
-		        port_at((uint16_t)n)->spec.network != request->network)
-			continue;
-		address = scoped_ip(request->address, (uint16_t)n);
-		if (!neighbour_remove(request->network, &address))
-			rc = 0;
-	}
-	return rc;
+	if (!entry || (request->port != DP_INDEX_ANY && entry->port != request->port))
+		return -ENOENT;
+	return neighbour_forget(table, request->network, &address);
 }
 
-int dp_neighbour_del(uint16_t network, const struct pr_ip *address)
+int dp_neighbour_del(uint16_t network, uint16_t port, const struct pr_ip *address)
 {
-	return tables_call(
-	        del, &(struct neighbour_request){.network = network, .address = address});
+	return tables_call(del,
+	        &(struct neighbour_request){.network = network, .port = port, .address = address});
 }
 
 static enum dp_neighbour_state public_state(uint8_t state)
