@@ -93,6 +93,9 @@ static enum pr_drop_reason check_ip6(
 	if (likely(ip6[6] == IPPROTO_TCP || ip6[6] == IPPROTO_UDP))
 		return PR_DROP_COUNT;
 	upper = ip6_find_upper(ip6, room);
+	/* On a bridged link a chain whose end can not be seen might end in discovery. */
+	if (!upper.offset && !shared->segment[batch->segment[i]].routed)
+		return PR_DROP_HEADER_TOO_LONG;
 	if (upper.protocol != IPPROTO_ICMPV6)
 		return PR_DROP_COUNT;
 	/* The first header of what is behind may be too far away to be seen. */
