@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <rte_common.h>
 #include <rte_mempool.h>
@@ -91,7 +92,9 @@ struct guard {
 	struct {
 		uint32_t address, mask; /* host order */
 	} prefix4[PR_ADDRESSES_MAX + PR_ALLOWED_MAX];
-	struct pr_prefix prefix6[PR_ADDRESSES_MAX + PR_ALLOWED_MAX + 1];
+	struct {
+		uint64_t address[2], mask[2]; /* network order */
+	} prefix6[PR_ADDRESSES_MAX + PR_ALLOWED_MAX + 1];
 };
 
 /* Whether the port may send from this address (host order). */
@@ -99,6 +102,31 @@ static inline bool guard_allows_ip4(const struct guard *guard, uint32_t address)
 {
 	for (unsigned n = 0; n < guard->n_prefix4; n++)
 		if ((address & guard->prefix4[n].mask) == guard->prefix4[n].address)
+			return true;
+	return false;
+}
+
+/* The same for 16 bytes in network order. */
+static inline bool guard_allows_ip6(const struct guard *guard, const uint8_t *address)
+{
+	uint64_t word[2];
+
+	memcpy(word, address, sizeof(word));
+	for (unsigned n = 0; n < guard->n_prefix6; n++) {
+		uint64_t high =
+		        (word[0] ^ guard->prefix6[n].address[0]) & guard->prefix6[n].mask[0];
+		uint64_t low = (word[1] ^ guard->prefix6[n].address[1]) & guard->prefix6[n].mask[1];
+
+		if (!(high | low))
+			return true;
+	}
+	return false;
+}
+
+static inline bool guard_allows_mac(const struct guard *guard, const uint8_t *mac)
+{
+	for (unsigned n = 0; n < guard->n_macs; n++)
+		if (!memcmp(&guard->macs[n], mac, 6))
 			return true;
 	return false;
 }

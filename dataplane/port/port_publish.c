@@ -19,6 +19,18 @@
 
 /* ---- what it may send ---- */
 
+/* prefix: without host bits. */
+static void guard_prefix6(struct guard *guard, const struct pr_prefix *prefix)
+{
+	struct pr_prefix mask = {.addr = {.family = AF_INET6}, .len = prefix->len};
+	unsigned n = guard->n_prefix6++;
+
+	memset(mask.addr.v6, 0xff, sizeof(mask.addr.v6));
+	pr_prefix_mask(&mask);
+	memcpy(guard->prefix6[n].address, prefix->addr.v6, 16);
+	memcpy(guard->prefix6[n].mask, mask.addr.v6, 16);
+}
+
 static void guard_prefix(struct guard *guard, const struct pr_prefix *prefix, bool host_only)
 {
 	struct pr_prefix p = *prefix;
@@ -28,7 +40,7 @@ static void guard_prefix(struct guard *guard, const struct pr_prefix *prefix, bo
 	pr_prefix_mask(&p);
 	guard->check_ip = true;
 	if (p.addr.family == AF_INET6) {
-		guard->prefix6[guard->n_prefix6++] = p;
+		guard_prefix6(guard, &p);
 		return;
 	}
 	guard->prefix4[guard->n_prefix4].mask = p.len ? ~0u << (32 - p.len) : 0;
@@ -53,7 +65,7 @@ static struct guard *guard_make(const struct dp_port_spec *spec, bool routed)
 	for (unsigned n = 0; n < spec->n_allowed_prefixes; n++)
 		guard_prefix(guard, &spec->allowed_prefixes[n], false);
 	if (guard->check_ip)
-		guard->prefix6[guard->n_prefix6++] = link_local6;
+		guard_prefix6(guard, &link_local6);
 	return guard;
 }
 

@@ -5,30 +5,8 @@
 #include <rte_arp.h>
 
 #include "dataplane/stage/ip4.h"
+#include "dataplane/stage/nd_guard.h"
 #include "dataplane/stage/stage.h"
-
-static inline bool mac_allowed(const struct guard *guard, const uint8_t *mac)
-{
-	for (unsigned n = 0; n < guard->n_macs; n++)
-		if (!memcmp(&guard->macs[n], mac, 6))
-			return true;
-	return false;
-}
-
-static bool ip6_allowed(const struct guard *guard, const uint8_t *source)
-{
-	static const uint8_t unspecified[16];
-	struct pr_ip ip = {.family = AF_INET6};
-
-	/* Duplicate address detection (RFC 4862 5.4.2). */
-	if (!memcmp(source, unspecified, 16))
-		return true;
-	memcpy(ip.v6, source, 16);
-	for (unsigned n = 0; n < guard->n_prefix6; n++)
-		if (pr_prefix_contains(&guard->prefix6[n], &ip))
-			return true;
-	return false;
-}
 
 static enum pr_drop_reason check_arp(
         const struct guard *guard, const struct batch *batch, uint64_t i)
@@ -38,7 +16,7 @@ static enum pr_drop_reason check_arp(
 
 	if (batch->head_length[i] < L3_OFFSET + sizeof(*arp))
 		return PR_DROP_ARP_INVALID;
-	if (guard->check_mac && !mac_allowed(guard, arp->arp_data.arp_sha.addr_bytes))
+	if (guard->check_mac && !guard_allows_mac(guard, arp->arp_data.arp_sha.addr_bytes))
 		return PR_DROP_SPOOFED_MAC;
 	sender = rte_be_to_cpu_32(arp->arp_data.arp_sip);
 	/* Sender 0.0.0.0 is an address probe (RFC 5227 2.1.1). */
@@ -58,12 +36,31 @@ static bool is_dhcp_request(const struct batch *batch, uint64_t i)
 	       load_be32(ip + 16) == UINT32_MAX && ip[22] == 0 && ip[23] == 67;
 }
 
+static inline enum pr_drop_reason check_ip6(
+        const struct guard *guard, const struct batch *batch, uint64_t i)
+{
+	const uint8_t *ip = batch->head[i] + L3_OFFSET;
+
+	if (unlikely(batch->head_length[i] < L3_OFFSET + IP6_BYTES))
+		return PR_DROP_TOO_SHORT;
+	/* Source :: is duplicate address detection (RFC 4862 5.4.2). */
+	if (guard->check_ip && unlikely(!guard_allows_ip6(guard, ip + IP6_SOURCE)) &&
+	        !ip6_is_unspecified(ip + IP6_SOURCE))
+		return PR_DROP_SPOOFED_IP;
+	if (likely(ip[IP6_NEXT] == IPPROTO_TCP || ip[IP6_NEXT] == IPPROTO_UDP))
+		return PR_DROP_COUNT;
+	/* In a routed network stage nd looks at what is said to us. */
+	if (shared->segment[batch->segment[i]].routed)
+		return PR_DROP_COUNT;
+	return nd_guard_bridged(guard, batch, i);
+}
+
 static inline enum pr_drop_reason check_one(
         const struct guard *guard, const struct batch *batch, uint64_t i)
 {
 	const uint8_t *head = batch->head[i];
 
-	if (guard->check_mac && unlikely(!mac_allowed(guard, head + 6)))
+	if (guard->check_mac && unlikely(!guard_allows_mac(guard, head + 6)))
 		return PR_DROP_SPOOFED_MAC;
 	if (likely(batch->ethertype[i] == RTE_ETHER_TYPE_IPV4)) {
 		if (!guard->check_ip)
@@ -75,18 +72,14 @@ static inline enum pr_drop_reason check_one(
 			return PR_DROP_SPOOFED_IP;
 		return PR_DROP_COUNT;
 	}
+	if (likely(batch->ethertype[i] == RTE_ETHER_TYPE_IPV6))
+		return check_ip6(guard, batch, i);
 	if (batch->ethertype[i] == RTE_ETHER_TYPE_ARP)
 		return check_arp(guard, batch, i);
 	/* Another tag would hide the source address. */
 	if (guard->check_ip && (batch->ethertype[i] == RTE_ETHER_TYPE_VLAN ||
 	                               batch->ethertype[i] == RTE_ETHER_TYPE_QINQ))
 		return PR_DROP_VLAN_NOT_MEMBER;
-	if (batch->ethertype[i] == RTE_ETHER_TYPE_IPV6 && guard->check_ip) {
-		if (batch->head_length[i] < L3_OFFSET + 40)
-			return PR_DROP_TOO_SHORT;
-		if (!ip6_allowed(guard, head + L3_OFFSET + 8))
-			return PR_DROP_SPOOFED_IP;
-	}
 	return PR_DROP_COUNT;
 }
 

@@ -19,7 +19,7 @@
 	X(MAC_NOT_OURS, mac_not_ours, "routed network, but not to the gateway's MAC")              \
 	X(NOT_IP, not_ip, "routed network, neither IP nor ARP")                                    \
 	X(IPV6_NOT_ROUTED, ipv6_not_routed, "IPv6 is not routed in this network")                  \
-	X(IP_HEADER, ip_header, "IPv4 version, header length or total length is wrong")            \
+	X(IP_HEADER, ip_header, "IP version, header length or total length is wrong")              \
 	X(IP_CHECKSUM, ip_checksum, "IPv4 header checksum is wrong")                               \
 	X(IP_MARTIAN, ip_martian, "source or destination may not appear here (RFC 1812 5.3.7)")    \
 	X(TTL_EXPIRED, ttl_expired, "TTL ran out and no error may be or could be sent")            \
@@ -32,6 +32,7 @@
 	X(MTU_EXCEEDED, mtu_exceeded, "larger than the egress port's MTU")                         \
 	X(ARP_INVALID, arp_invalid, "malformed ARP")                                               \
 	X(ARP_NOT_FOR_US, arp_not_for_us, "ARP that asks for nothing we answer")                   \
+	X(ND_INVALID, nd_invalid, "malformed neighbour discovery (RFC 4861 sections 6.1, 7.1)")    \
 	X(LOCAL_UNHANDLED, local_unhandled, "to the gateway itself, but nothing it serves")        \
 	X(EGRESS_DOWN, egress_down, "the egress port is down or gone")                             \
 	X(EGRESS_FULL, egress_full, "the egress queue is full")                                    \
