@@ -74,9 +74,6 @@ static int parse_address(struct request *request, struct pr_ip *address)
 	if (pr_ip_parse(text, address))
 		return request_fail(
 		        request, PR_ERR_PARAMS, "address", "\"%s\" is no address", text);
-	if (address->family != AF_INET)
-		return request_fail(request, PR_ERR_PARAMS, "address",
-		        "routed networks carry IPv4 only for now");
 	fault = address_fault(address);
 	return fault ? request_fail(request, PR_ERR_PARAMS, "address", "%s %s", text, fault) : 0;
 }

@@ -81,9 +81,10 @@ static int parse_subnet(struct request *request, struct dp_network_spec *spec, c
 	snprintf(field, sizeof(field), "subnets[%u]", spec->n_subnets);
 	if (pr_prefix_parse(text, prefix))
 		return request_fail(request, PR_ERR_PARAMS, field, "\"%s\" is no prefix", text);
-	if (prefix->addr.family != AF_INET)
+	if (pr_ip_is_link_local6(&prefix->addr))
 		return request_fail(request, PR_ERR_PARAMS, field,
-		        "routed networks carry IPv4 only for now; leave %s out", text);
+		        "%s is link-local: every pod has such addresses, and they are not routed",
+		        text);
 	masked = *prefix;
 	pr_prefix_mask(&masked);
 	if (!pr_ip_equal(&masked.addr, &prefix->addr))
@@ -128,24 +129,28 @@ static int parse_gateway(
 	snprintf(field, sizeof(field), "gateways[%u]", index);
 	if (pr_ip_parse(text, &ip))
 		return request_fail(request, PR_ERR_PARAMS, field, "\"%s\" is no address", text);
-	if (ip.family != AF_INET)
+	if (pr_ip_is_link_local6(&ip))
 		return request_fail(request, PR_ERR_PARAMS, field,
-		        "routed networks carry IPv4 only for now; leave %s out", text);
+		        "%s is link-local: the gateway is fe80::1 on every pod's link anyway",
+		        text);
 	fault = address_fault(&ip);
 	if (fault)
 		return request_fail(request, PR_ERR_PARAMS, field, "%s %s", text, fault);
 	return add_gateway(request, spec, &ip, field);
 }
 
-/* Its first host address; a /32 has none to spare. */
+/* Its first host address; a /32 or /128 has none to spare. */
 static int derive_gateways(struct request *request, struct dp_network_spec *spec)
 {
 	for (unsigned i = 0; i < spec->n_subnets; i++) {
 		const struct pr_prefix *subnet = &spec->subnets[i];
-		uint32_t first = pr_ip4_host(&subnet->addr) + (subnet->len < 31);
-		struct pr_ip ip = pr_ip4_from_host(first);
+		size_t bytes = pr_ip_bytes(&subnet->addr);
+		struct pr_ip ip = subnet->addr;
 
-		if (subnet->len < 32 && add_gateway(request, spec, &ip, "gateways"))
+		/* RFC 3021, RFC 6164: of two addresses both are hosts. */
+		if (subnet->len < 8 * bytes - 1)
+			ip.b[bytes - 1] |= 1;
+		if (!pr_prefix_is_host(subnet) && add_gateway(request, spec, &ip, "gateways"))
 			return -1;
 	}
 	return 0;

@@ -41,7 +41,8 @@ struct dp_config {
 	unsigned memory_mib; /* hugepage memory; 0: just what the limits below need */
 	bool no_huge; /* ordinary pages (tests only: slow, and no vhost-user mbuf sharing needed) */
 	unsigned mbufs;         /* 0: default */
-	unsigned max_routes;    /* prefixes of all networks together */
+	unsigned max_routes;    /* IPv4 prefixes of all networks together */
+	unsigned max_routes6;   /* the same for IPv6 */
 	unsigned max_fib_nodes; /* 1 KiB each */
 	unsigned max_fdb;       /* MAC addresses */
 	unsigned max_neighbours;
@@ -77,7 +78,7 @@ struct dp_network_spec {
 	bool proxy_arp;                /* routed */
 	uint8_t n_subnets, n_gateways; /* routed */
 	struct pr_prefix subnets[PR_SUBNETS_MAX]; /* host bits clear */
-	struct pr_ip gateways[PR_GATEWAYS_MAX];   /* IPv4 addresses that answer */
+	struct pr_ip gateways[PR_GATEWAYS_MAX];   /* addresses that answer */
 };
 
 /* index: filled with the network's index. -ENOSPC, -EEXIST (name or wanted index taken). */
@@ -160,7 +161,7 @@ enum dp_route_type {
 
 struct dp_route {
 	uint16_t network;
-	struct pr_prefix prefix; /* IPv4, host bits clear */
+	struct pr_prefix prefix; /* host bits clear */
 	enum dp_route_type type;
 	uint16_t port;        /* DP_INDEX_ANY: found through gateway */
 	struct pr_ip gateway; /* family 0: none */
@@ -245,7 +246,7 @@ struct dp_totals {
 	/* fill of the tables: used and size */
 	struct dp_table_fill {
 		uint64_t used, size;
-	} routes, fib_nodes, next_hops, fdb, neighbours, ports, networks, mbufs;
+	} routes, routes6, fib_nodes, next_hops, fdb, neighbours, ports, networks, mbufs;
 	uint64_t learn_lost; /* learn events that found their ring full: repeated by the next packet
 	                      */
 };

@@ -4,8 +4,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include <rte_arp.h>
-#include <rte_ether.h>
 #include <rte_malloc.h>
 
 #include "dataplane/neighbour_control.h"
@@ -33,57 +31,10 @@ static uint32_t host_routes;
  * table for the others. */
 #define SEARCHES_A_PORT 512
 
-/* ---- asking ---- */
-
-static uint32_t sender_address(const struct neighbour *entry)
-{
-	const struct dp_port_spec *spec = &port_at(entry->port)->spec;
-
-	for (unsigned n = 0; spec->kind == DP_PORT_ETH && n < spec->n_addresses; n++)
-		if (pr_prefix_contains(&spec->addresses[n], &entry->ip))
-			return pr_ip4_host(&spec->addresses[n].addr);
-	return shared->port[entry->port].own_address;
-}
-
-static void fill_request(uint8_t *frame, const struct neighbour *entry, bool unicast)
-{
-	const struct port *port = &shared->port[entry->port];
-	struct rte_ether_hdr *ether = (void *)frame;
-	struct rte_arp_hdr *arp = (void *)(ether + 1);
-
-	memset(frame, 0, RTE_ETHER_MIN_LEN - RTE_ETHER_CRC_LEN);
-	memset(&ether->dst_addr, 0xff, 6);
-	if (unicast)
-		memcpy(&ether->dst_addr, &entry->mac, 6);
-	memcpy(&ether->src_addr, &port->gateway_mac, 6);
-	ether->ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_ARP);
-	arp->arp_hardware = rte_cpu_to_be_16(RTE_ARP_HRD_ETHER);
-	arp->arp_protocol = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
-	arp->arp_hlen = 6;
-	arp->arp_plen = 4;
-	arp->arp_opcode = rte_cpu_to_be_16(RTE_ARP_OP_REQUEST);
-	memcpy(&arp->arp_data.arp_sha, &port->gateway_mac, 6);
-	arp->arp_data.arp_sip = rte_cpu_to_be_32(sender_address(entry));
-	memcpy(&arp->arp_data.arp_tip, entry->ip.v4, 4);
-}
-
 static void send_probe(void *ctx, const struct neighbour *entry, bool unicast)
 {
-	struct rte_mbuf *m = rte_pktmbuf_alloc(shared->mbufs);
-
 	(void)ctx;
-	if (!m)
-		return; /* asked again in a second */
-	fill_request((uint8_t *)rte_pktmbuf_append(m, RTE_ETHER_MIN_LEN - RTE_ETHER_CRC_LEN), entry,
-	        unicast);
-	*mbuf_note(m) = (struct note){
-	        .stage = PR_STAGE_TX,
-	        .in_port = NO_PORT,
-	        .out_port = entry->port,
-	        .out_tag = shared->port[entry->port].vlan,
-	        .generated = true,
-	};
-	tables_inject(0, m);
+	neighbour_ask(entry, unicast);
 }
 
 /* ---- what the table tells ---- */
@@ -111,7 +62,7 @@ static void changed(void *ctx, struct neighbour *entry)
 	(void)ctx;
 	if (neighbour_usable(entry))
 		search_ends(entry);
-	hops_neighbour_changed(entry->network, pr_ip4_host(&entry->ip));
+	hops_neighbour_changed(entry->network, &entry->ip);
 }
 
 /* ---- routes of hosts in connected prefixes ---- */
@@ -119,14 +70,14 @@ static void changed(void *ctx, struct neighbour *entry)
 /* 0: the host has a route of its own now; -EEXIST: somebody else's leads to it; -ENOSPC. */
 static int give_route(struct neighbour *entry, uint16_t port)
 {
-	uint32_t address = pr_ip4_host(&entry->ip);
-	struct fib4_route route;
+	struct pr_prefix host = pr_prefix_host(&entry->ip);
+	struct route_entry route;
 	int rc;
 
-	if (fib4_get(network_fib(entry->network), address, 32, &route) == 0)
+	if (route_find(entry->network, &host, &route) == 0)
 		return route.owner == ROUTE_OWNER_NEIGHBOUR ? 0 : -EEXIST;
-	rc = route_set(entry->network, address, 32,
-	        hop_take(HOP_VIA, entry->network, port, address), ROUTE_OWNER_NEIGHBOUR);
+	rc = route_set(entry->network, &host, hop_take(HOP_VIA, entry->network, port, &entry->ip),
+	        ROUTE_OWNER_NEIGHBOUR);
 	if (!rc && !(entry->cookie & COOKIE_ROUTE)) {
 		entry->cookie |= COOKIE_ROUTE;
 		host_routes++;
@@ -136,28 +87,29 @@ static int give_route(struct neighbour *entry, uint16_t port)
 
 static void take_route(struct neighbour *entry)
 {
+	struct pr_prefix host = pr_prefix_host(&entry->ip);
+
 	if (!(entry->cookie & COOKIE_ROUTE))
 		return;
 	entry->cookie &= ~COOKIE_ROUTE;
 	host_routes--;
-	route_unset(entry->network, pr_ip4_host(&entry->ip), 32, ROUTE_OWNER_NEIGHBOUR);
+	route_unset(entry->network, &host, ROUTE_OWNER_NEIGHBOUR);
 }
 
 /* Whether the longest route to the host, but for its own, is a connected prefix of its port. */
 static bool is_connected(const struct neighbour *entry)
 {
-	const struct fib4 *fib = network_fib(entry->network);
-	uint32_t address = pr_ip4_host(&entry->ip);
-	struct fib4_route route;
+	struct pr_prefix prefix = pr_prefix_host(&entry->ip);
+	struct route_entry route;
 
-	for (unsigned len = 31; len; len--) {
-		if (fib4_get(fib, address & ~0u << (32 - len), (uint8_t)len, &route))
+	while (prefix.len--) {
+		pr_prefix_mask(&prefix);
+		if (route_find(entry->network, &prefix, &route))
 			continue;
 		return hop_at(route.nexthop)->kind == HOP_GLEAN &&
 		       hop_at(route.nexthop)->port == entry->port;
 	}
-	return fib4_get(fib, 0, 0, &route) == 0 && hop_at(route.nexthop)->kind == HOP_GLEAN &&
-	       hop_at(route.nexthop)->port == entry->port;
+	return false;
 }
 
 void neighbours_routes_changed(uint16_t network)
@@ -183,7 +135,7 @@ static void removed(void *ctx, struct neighbour *entry)
 static bool used(void *ctx, const struct neighbour *entry)
 {
 	(void)ctx;
-	return hops_used(entry->network, pr_ip4_host(&entry->ip));
+	return hops_used(entry->network, &entry->ip);
 }
 
 static void release_held(void *ctx, const struct neighbour *entry, void *packet)
@@ -206,9 +158,10 @@ static void drop_held(
 		return;
 	}
 	/* Workers shall tell the next ones themselves. */
-	hops_neighbour_changed(entry->network, pr_ip4_host(&entry->ip));
-	/* The sender learns of it (RFC 1812 5.2.7.1). */
-	mbuf_note(packet)->stage = PR_STAGE_ICMP_ERROR;
+	hops_neighbour_changed(entry->network, &entry->ip);
+	/* The sender learns of it (RFC 1812 5.2.7.1, RFC 4443 3.1). */
+	mbuf_note(packet)->stage =
+	        entry->ip.family == AF_INET6 ? PR_STAGE_ICMP6_ERROR : PR_STAGE_ICMP_ERROR;
 	mbuf_note(packet)->reason = PR_DROP_NEIGHBOUR_FAILED;
 	tables_inject(mbuf_note(packet)->worker, packet);
 }
@@ -229,12 +182,12 @@ void neighbour_punt(const struct event *event)
 {
 	const struct hop *hop = hop_at(event->next_hop);
 	uint16_t network = shared->segment[event->segment].network;
-	struct pr_ip ip = pr_ip4_from_host(event->address);
+	struct pr_ip ip = event->address;
 	struct neighbour *entry = neighbour_find(table, network, &ip);
 	int rc;
 
 	/* The index may have become another next hop since the worker looked. */
-	if ((hop->kind != HOP_GLEAN && (!hop_is_via(hop) || hop->gateway != event->address)) ||
+	if ((hop->kind != HOP_GLEAN && (!hop_is_via(hop) || !pr_ip_equal(&hop->gateway, &ip))) ||
 	        hop->dead || hop->network != network || !port_at(event->port)->used) {
 		tables_drop(event->packet, PR_DROP_NO_ROUTE);
 		return;
@@ -268,11 +221,14 @@ void neighbour_punt(const struct event *event)
 void neighbour_event(const struct event *event)
 {
 	uint16_t network = shared->segment[event->segment].network;
-	struct pr_ip ip = pr_ip4_from_host(event->address);
+	struct pr_ip ip = scoped_ip(&event->address, event->port);
 	const struct neighbour *entry = neighbour_find(table, network, &ip);
 
 	/* An entry is made only when somebody needs it, and only its own port may speak of it. */
 	if (!entry || entry->port != event->port || !port_at(event->port)->used)
+		return;
+	if (event->keep && neighbour_usable(entry) &&
+	        memcmp(&entry->mac, &event->mac, sizeof(event->mac)))
 		return;
 	neighbour_learn(table, network, &ip, event->port, &event->mac, tables_now(),
 	        event->solicited ? NEIGHBOUR_SOLICITED : 0);
@@ -316,10 +272,9 @@ void neighbours_free(void)
 }
 
 enum neighbour_answer neighbour_mac(
-        uint16_t network, uint16_t port, uint32_t address, struct pr_mac *mac)
+        uint16_t network, uint16_t port, const struct pr_ip *address, struct pr_mac *mac)
 {
-	struct pr_ip ip = pr_ip4_from_host(address);
-	const struct neighbour *entry = neighbour_find(table, network, &ip);
+	const struct neighbour *entry = neighbour_find(table, network, address);
 
 	if (!entry || entry == leaving || entry->port != port)
 		return NEIGHBOUR_UNKNOWN;
@@ -332,21 +287,18 @@ enum neighbour_answer neighbour_mac(
 }
 
 int neighbour_set_static(
-        uint16_t network, uint16_t port, uint32_t address, const struct pr_mac *mac)
+        uint16_t network, uint16_t port, const struct pr_ip *address, const struct pr_mac *mac)
 {
-	struct pr_ip ip = pr_ip4_from_host(address);
-	const struct neighbour *entry = neighbour_find(table, network, &ip);
+	const struct neighbour *entry = neighbour_find(table, network, address);
 
 	if (entry && entry->state == NEIGHBOUR_STATIC && entry->port != port)
 		return -EEXIST;
-	return neighbour_add_static(table, network, &ip, port, mac, tables_now());
+	return neighbour_add_static(table, network, address, port, mac, tables_now());
 }
 
-int neighbour_remove(uint16_t network, uint32_t address)
+int neighbour_remove(uint16_t network, const struct pr_ip *address)
 {
-	struct pr_ip ip = pr_ip4_from_host(address);
-
-	return neighbour_forget(table, network, &ip);
+	return neighbour_forget(table, network, address);
 }
 
 void neighbours_port_gone(uint16_t port)
@@ -387,17 +339,18 @@ static int add(void *arg)
 {
 	struct neighbour_request *request = arg;
 	const struct dp_neighbour *wanted = request->neighbour;
+	struct pr_ip address;
 	int rc;
 
 	if (wanted->port >= PR_PORTS_MAX || !port_at(wanted->port)->used ||
 	        port_at(wanted->port)->spec.network != wanted->network)
 		return dp_fail(request->error, PR_ERR_NOT_FOUND, -ENOENT, "port",
 		        "no such port in this network");
-	if (!network_fib(wanted->network) || wanted->address.family != AF_INET)
+	if (!network_is_routed(wanted->network))
 		return dp_fail(request->error, PR_ERR_PARAMS, -EINVAL, "address",
-		        "neighbours are IPv4 addresses of routed networks");
-	rc = neighbour_set_static(
-	        wanted->network, wanted->port, pr_ip4_host(&wanted->address), &wanted->mac);
+		        "neighbours are addresses of routed networks");
+	address = scoped_ip(&wanted->address, wanted->port);
+	rc = neighbour_set_static(wanted->network, wanted->port, &address, &wanted->mac);
 	if (rc == -EEXIST)
 		return dp_fail(request->error, PR_ERR_CONFLICT, rc, "address",
 		        "the address is known on another port");
@@ -419,15 +372,26 @@ int dp_neighbour_add(const struct dp_neighbour *neighbour, struct dp_error *erro
 static int del(void *arg)
 {
 	struct neighbour_request *request = arg;
-	struct fib4_route route;
-	uint32_t address = pr_ip4_host(request->address);
+	struct pr_prefix host = pr_prefix_host(request->address);
+	struct route_entry route;
+	struct pr_ip address;
+	int rc = -ENOENT;
 
 	/* A pod's own address goes with its port. */
-	if (network_fib(request->network) &&
-	        fib4_get(network_fib(request->network), address, 32, &route) == 0 &&
-	        route.owner == ROUTE_OWNER_PORT)
+	if (route_find(request->network, &host, &route) == 0 && route.owner == ROUTE_OWNER_PORT)
 		return -EPERM;
-	return neighbour_remove(request->network, address);
+	if (!pr_ip_is_link_local6(request->address))
+		return neighbour_remove(request->network, request->address);
+	/* On whatever links of the network it is. */
+	for (unsigned n = 0; n < PR_PORTS_MAX; n++) {
+		if (!port_at((uint16_t)n)->used ||
+		        port_at((uint16_t)n)->spec.network != request->network)
+			continue;
+		address = scoped_ip(request->address, (uint16_t)n);
+		if (!neighbour_remove(request->network, &address))
+			rc = 0;
+	}
+	return rc;
 }
 
 int dp_neighbour_del(uint16_t network, const struct pr_ip *address)
@@ -468,7 +432,7 @@ static int list(void *arg)
 		request->list[request->n++] = (struct dp_neighbour){
 		        .network = entry->network,
 		        .port = entry->port,
-		        .address = entry->ip,
+		        .address = unscoped_ip(&entry->ip),
 		        .mac = entry->mac,
 		        .state = public_state(entry->state),
 		        .held = entry->held,

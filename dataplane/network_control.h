@@ -13,7 +13,8 @@ struct network {
 	uint16_t routed_segment; /* routed networks have one */
 	uint16_t ports;
 	uint32_t learned; /* MAC addresses */
-	struct fib4 *fib;
+	struct fib4 *fib; /* routed: both */
+	struct fib6 *fib6;
 	uint32_t hop_local, hop_unreachable; /* next hops of its own addresses and empty subnets */
 };
 

@@ -187,6 +187,7 @@ static void start(void)
 	        .no_huge = true,
 	        .mbufs = 1024,
 	        .max_routes = 1024,
+	        .max_routes6 = 1024,
 	        .max_fib_nodes = 256,
 	        .max_fdb = 1024,
 	        .max_neighbours = 256,

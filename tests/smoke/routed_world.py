@@ -116,6 +116,18 @@ def is_ip(frame):
     return frame[12:14] == b'\x08\x00'
 
 
+def is_ip6(frame):
+    return frame[12:14] == b'\x86\xdd'
+
+
+def forwarded6(frame, station, gateway_mac=GATEWAY_MAC):
+    """The same for IPv6: nothing changes but the hop limit."""
+    data = bytearray(bytes(frame))
+    data[:12] = bytes.fromhex((station.mac + gateway_mac).replace(':', ''))
+    data[21] -= 1
+    return bytes(data)
+
+
 def forwarded(frame, station, gateway_mac=GATEWAY_MAC):
     """What an IPv4 frame must look like when it reaches the station, one hop later."""
     packet = frame[IP].copy()
@@ -155,7 +167,7 @@ class Probe:
                 assert frame is not None, f'{token} does not reach {name}'
                 if frame.endswith(token):
                     break
-                if is_ip(frame) or is_arp(frame, 1) or is_arp(frame, 2):
+                if is_ip(frame) or is_ip6(frame) or is_arp(frame, 1) or is_arp(frame, 2):
                     out.append((name, frame))
 
     @staticmethod

@@ -299,7 +299,9 @@ def refused(w):
     """What can not be: each says which member is wrong and changes nothing."""
     before = w.daemon.call('route.list', network='n', limit=10000)
     for params, field in (
-            ({'prefix': '10.0.0.0/33'}, 'prefix'), ({'prefix': '2001:db8::/32'}, 'prefix'),
+            ({'prefix': '10.0.0.0/33'}, 'prefix'), ({'prefix': 'fe80::/64', 'type': 'blackhole'}, 'prefix'),
+            ({'prefix': '2001:db8::/129', 'type': 'blackhole'}, 'prefix'),
+            ({'prefix': '2001:db8::/32', 'gateway': '198.18.1.2'}, 'gateway'),
             ({'prefix': '10.0.0.0/8', 'gateway': '100.64.0.1'}, 'gateway'),
             ({'prefix': '10.0.0.0/8', 'port': 'nobody'}, 'port'), ({'prefix': '10.0.0.0/8', 'port': 'x'}, 'port'),
             ({'prefix': '10.0.0.0/8', 'type': 'x'}, 'type'), ({'prefix': '198.18.1.3/32', 'type': 'blackhole'}, 'prefix'),

@@ -82,11 +82,11 @@ runc = ["{runtime()}"]
                            check=check, timeout=timeout, input=input, env=self.env)
 
     def network(self, name, plugins, version='1.0.0'):
-        """Writes NAME.conflist. An IPAM of type host-local keeps its leases in the lab."""
+        """Writes NAME.conflist. An IPAM of type host-local or podrail keeps its leases in the lab."""
         plugins = json.loads(json.dumps(plugins))
         for plugin in plugins:
             ipam = plugin.get('ipam')
-            if ipam and ipam.get('type') == 'host-local':
+            if ipam and ipam.get('type') in ('host-local', 'podrail'):
                 ipam.setdefault('dataDir', f'{self.dir}/leases')
         path = f'{self.net_dir}/{name}.conflist'
         # Complete at once: a runtime may be watching.
