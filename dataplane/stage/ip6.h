@@ -64,6 +64,12 @@ static inline bool ip6_is_unspecified(const uint8_t address[16])
 	return !(words[0] | words[1]);
 }
 
+/* 2000::/3: neither martian nor link-local nor multicast (RFC 4291 section 2.4). */
+static inline bool ip6_is_global(const uint8_t address[16])
+{
+	return (address[0] & 0xe0) == 0x20;
+}
+
 /* Neither a source nor a destination of what is routed: unspecified, loopback, IPv4-mapped
  * (RFC 4291 sections 2.5.2, 2.5.3, 2.5.5.2; RFC 6890), multicast. */
 static inline bool ip6_is_martian(const uint8_t address[16])

@@ -19,7 +19,8 @@ static inline enum pr_drop_reason check_header(struct batch *batch, uint64_t i)
 		return PR_DROP_IP_HEADER;
 	if (unlikely(total > length))
 		return PR_DROP_TOO_SHORT;
-	if (unlikely(ip6_is_martian(ip6 + 8) || ip6_is_martian(ip6 + 24)))
+	if (unlikely(!ip6_is_global(ip6 + 8) || !ip6_is_global(ip6 + 24)) &&
+	        (ip6_is_martian(ip6 + 8) || ip6_is_martian(ip6 + 24)))
 		return PR_DROP_IP_MARTIAN;
 	if (total < length) {
 		if (unlikely(batch->offload[i]))
@@ -102,7 +103,8 @@ void stage_route6(struct worker *worker, struct batch *batch)
 
 		if (unlikely(reason != PR_DROP_COUNT)) {
 			batch_drop(batch, i, reason);
-		} else if (unlikely(ip6_is_link_local(ip6 + 8) || ip6_is_link_local(ip6 + 24))) {
+		} else if (unlikely(!ip6_is_global(ip6 + 8) || !ip6_is_global(ip6 + 24)) &&
+		           (ip6_is_link_local(ip6 + 8) || ip6_is_link_local(ip6 + 24))) {
 			link_local(batch, i);
 		} else {
 			address[n] = ip6 + 24;

@@ -51,7 +51,8 @@ struct fib6_pool *fib6_pool_create(const struct table_memory *memory, uint32_t m
 		return NULL;
 	pool->memory = memory;
 	pool->max = max_routes;
-	pool->seed = seed | 1;
+	pool->secret[0] = fib6_mix(seed ^ 0x2d358dccaa6c78a5ull, 0x8bb84b93962eacc9ull);
+	pool->secret[1] = fib6_mix(seed ^ 0x4b33a62ed433d4a3ull, 0x4d5a2da51de1aa47ull);
 	pool->retire = retire;
 	pool->retire_ctx = retire_ctx;
 	pool->bucket_mask = table_pow2(max_routes) - 1;

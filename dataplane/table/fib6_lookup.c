@@ -93,19 +93,87 @@ struct probe {
 	int len;
 };
 
-/* Begins the next length of an address; false: it has none left. */
-static inline bool probe_next(const struct fib6 *fib, struct probe *probe)
+static inline void probe_at(const struct fib6 *fib, struct probe *probe, unsigned len)
 {
 	const struct fib6_pool *pool = fib->tables;
 
+	probe->masked = fib6_mask(probe->key, len);
+	probe->bucket = fib6_hash(pool, probe->masked, fib->id, len) & pool->bucket_mask;
+	__builtin_prefetch(&pool->buckets[probe->bucket]);
+}
+
+static inline void load_head(const struct fib6_pool *pool, struct probe *probe)
+{
+	probe->head = load(&pool->buckets[probe->bucket]);
+	__builtin_prefetch(&pool->nodes[probe->head]);
+}
+
+/* All addresses have the same lengths to be looked up with: one length after the other. */
+static void bulk_same(const struct fib6 *fib, struct probe *probe, uint32_t *nexthop, unsigned n)
+{
+	struct lengths lengths = probe[0].lengths;
+	uint8_t left[FIB6_BULK_MAX];
+	unsigned n_left = n;
+	int len;
+
+	for (unsigned k = 0; k < n; k++)
+		left[k] = (uint8_t)k;
+	while (n_left && (len = take_length(&lengths)) >= 0) {
+		unsigned still = 0;
+
+		for (unsigned j = 0; j < n_left; j++)
+			probe_at(fib, &probe[left[j]], (unsigned)len);
+		for (unsigned j = 0; j < n_left; j++)
+			load_head(fib->tables, &probe[left[j]]);
+		for (unsigned j = 0; j < n_left; j++) {
+			uint8_t k = left[j];
+
+			nexthop[k] = find_in(fib->tables, probe[k].head, probe[k].masked, fib->id,
+			        (unsigned)len);
+			left[still] = k;
+			still += !nexthop[k];
+		}
+		n_left = still;
+	}
+}
+
+/* Begins the next length of an address; false: it has none left. */
+static inline bool probe_next(const struct fib6 *fib, struct probe *probe)
+{
 	probe->len = take_length(&probe->lengths);
 	if (probe->len < 0)
 		return false;
-	probe->masked = fib6_mask(probe->key, (unsigned)probe->len);
-	probe->bucket =
-	        fib6_hash(pool, probe->masked, fib->id, (unsigned)probe->len) & pool->bucket_mask;
-	__builtin_prefetch(&pool->buckets[probe->bucket]);
+	probe_at(fib, probe, (unsigned)probe->len);
 	return true;
+}
+
+/* Each address has lengths of its own. */
+static void bulk_mixed(const struct fib6 *fib, struct probe *probe, uint32_t *nexthop, unsigned n)
+{
+	uint8_t left[FIB6_BULK_MAX];
+	unsigned n_left = 0;
+
+	for (unsigned k = 0; k < n; k++) {
+		left[n_left] = (uint8_t)k;
+		n_left += probe_next(fib, &probe[k]);
+	}
+	while (n_left) {
+		unsigned still = 0;
+
+		for (unsigned j = 0; j < n_left; j++)
+			load_head(fib->tables, &probe[left[j]]);
+		for (unsigned j = 0; j < n_left; j++) {
+			uint8_t k = left[j];
+			struct probe *p = &probe[k];
+
+			nexthop[k] =
+			        find_in(fib->tables, p->head, p->masked, fib->id, (unsigned)p->len);
+			if (nexthop[k] || !probe_next(fib, p))
+				continue;
+			left[still++] = k;
+		}
+		n_left = still;
+	}
 }
 
 void fib6_lookup_bulk(
@@ -113,41 +181,33 @@ void fib6_lookup_bulk(
 {
 	const struct fib6_pool *pool = fib->tables;
 	struct probe probe[FIB6_BULK_MAX];
-	uint8_t left[FIB6_BULK_MAX];
-	unsigned n_left = 0;
+	uint32_t different = 0;
 
 	for (unsigned k = 0; k < n; k++) {
 		probe[k].key = fib6_key_of(addr[k]);
+		nexthop[k] = 0;
+		different |= (uint32_t)((probe[k].key.high ^ probe[0].key.high) >> 32);
+	}
+	/* Nodes have few /32: mostly all addresses of a batch are below one. */
+	if (!different) {
+		uint32_t bits;
+
+		if (!n)
+			return;
+		bits = (uint32_t)(probe[0].key.high >> 32);
+		find_lengths(fib, bits, fib6_top_hash(pool, bits, fib->id) & pool->top_mask,
+		        &probe[0].lengths);
+		bulk_same(fib, probe, nexthop, n);
+		return;
+	}
+	for (unsigned k = 0; k < n; k++) {
 		probe[k].bucket =
 		        fib6_top_hash(pool, (uint32_t)(probe[k].key.high >> 32), fib->id) &
 		        pool->top_mask;
 		__builtin_prefetch(&pool->top_buckets[probe[k].bucket]);
-		nexthop[k] = 0;
 	}
-	for (unsigned k = 0; k < n; k++) {
+	for (unsigned k = 0; k < n; k++)
 		find_lengths(fib, (uint32_t)(probe[k].key.high >> 32), probe[k].bucket,
 		        &probe[k].lengths);
-		left[n_left] = (uint8_t)k;
-		n_left += probe_next(fib, &probe[k]);
-	}
-	while (n_left) {
-		unsigned still = 0;
-
-		for (unsigned j = 0; j < n_left; j++) {
-			struct probe *p = &probe[left[j]];
-
-			p->head = load(&pool->buckets[p->bucket]);
-			__builtin_prefetch(&pool->nodes[p->head]);
-		}
-		for (unsigned j = 0; j < n_left; j++) {
-			uint8_t k = left[j];
-			struct probe *p = &probe[k];
-
-			nexthop[k] = find_in(pool, p->head, p->masked, fib->id, (unsigned)p->len);
-			if (nexthop[k] || !probe_next(fib, p))
-				continue;
-			left[still++] = k;
-		}
-		n_left = still;
-	}
+	bulk_mixed(fib, probe, nexthop, n);
 }

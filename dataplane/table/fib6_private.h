@@ -47,7 +47,7 @@ struct fib6_pool {
 	const struct fib6_top *tops;
 	const uint32_t *top_buckets;
 	uint32_t bucket_mask, top_mask;
-	uint64_t seed;
+	uint64_t secret[2]; /* of the hash */
 
 	/* The writer. */
 	const struct table_memory *memory;
@@ -93,17 +93,16 @@ static inline uint64_t fib6_mix(uint64_t a, uint64_t b)
 static inline uint32_t fib6_hash(
         const struct fib6_pool *pool, struct fib6_key key, uint16_t fib, unsigned len)
 {
-	uint64_t salt = pool->seed ^ ((uint64_t)fib << 16 | len) * 0x9e3779b97f4a7c15ull;
+	uint64_t salt = ((uint64_t)fib << 16 | len) * 0x9e3779b97f4a7c15ull;
 
-	return (uint32_t)fib6_mix(
-	        fib6_mix(key.high ^ salt, 0xff51afd7ed558ccdull ^ pool->seed) ^ key.low ^ salt,
-	        0xa0761d6478bd642full);
+	/* One of the factors is 0 only for whoever knows the secrets. */
+	return (uint32_t)fib6_mix(key.high ^ pool->secret[0], key.low ^ pool->secret[1] ^ salt);
 }
 
 static inline uint32_t fib6_top_hash(const struct fib6_pool *pool, uint32_t bits, uint16_t fib)
 {
-	return (uint32_t)fib6_mix(
-	        (uint64_t)bits << 16 ^ fib ^ pool->seed, 0xe7037ed1a0b428dbull ^ pool->seed);
+	return (uint32_t)fib6_mix((uint64_t)bits << 16 ^ fib ^ pool->secret[0],
+	        0xe7037ed1a0b428dbull ^ pool->secret[1]);
 }
 
 #endif
