@@ -223,14 +223,17 @@ void neighbour_event(const struct event *event)
 	uint16_t network = shared->segment[event->segment].network;
 	struct pr_ip ip = scoped_ip(&event->address, event->port);
 	const struct neighbour *entry = neighbour_find(table, network, &ip);
+	struct pr_mac mac = event->mac;
 
 	/* An entry is made only when somebody needs it, and only its own port may speak of it. */
 	if (!entry || entry->port != event->port || !port_at(event->port)->used)
 		return;
-	if (event->keep && neighbour_usable(entry) &&
-	        memcmp(&entry->mac, &event->mac, sizeof(event->mac)))
+	/* Without a MAC it confirms the one that is known (RFC 4861 section 7.2.5). */
+	if (pr_mac_is_zero(&mac))
+		mac = entry->mac;
+	if (event->keep && neighbour_usable(entry) && memcmp(&entry->mac, &mac, sizeof(mac)))
 		return;
-	neighbour_learn(table, network, &ip, event->port, &event->mac, tables_now(),
+	neighbour_learn(table, network, &ip, event->port, &mac, tables_now(),
 	        event->solicited ? NEIGHBOUR_SOLICITED : 0);
 }
 

@@ -128,6 +128,12 @@ def neighbours(w):
     wait_for('the new MAC', lambda: [n for n in w.daemon.call('neighbour.list', network='n')['neighbours']
                                      if n['mac'] == '02:00:00:00:09:99'], 30)
     answered(w.p.ns, '2001:db8:9::2')
+    failed = w.daemon.call('stats.get')['drops'].get('neighbour_failed', 0)
+    # In use, it is asked by unicast: the kernel's answer to that confirms, and does not say a MAC.
+    wait_for('the new MAC to be confirmed', lambda: w.p.ns.ping('2001:db8:9::2', count=1, timeout=1) and [
+        n for n in w.daemon.call('neighbour.list', network='n')['neighbours']
+        if n['address'] == '2001:db8:9::2' and n['state'] == 'reachable'], 20)
+    assert w.daemon.call('stats.get')['drops'].get('neighbour_failed', 0) == failed, 'it was given up'
     # Nobody there: the kernel hears of it as of any router.
     done = w.p.ns.run('ping', '-n', '-c', '1', '-W', '12', '2001:db8:9::77', check=False)
     assert 'Address unreachable' in done.stdout and '2001:db8:1::1' in done.stdout, done.stdout
