@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* nd: in routed networks, answers for the gateway and by proxy (RFC 4861, RFC 4389), and news of
  * neighbours for the tables thread. */
+#include "dataplane/router_advertisement.h"
 #include "dataplane/stage/ip6.h"
 #include "dataplane/stage/stage.h"
 
@@ -235,6 +236,41 @@ static void take_echo(struct batch *batch, uint64_t i)
 	}
 }
 
+/* RFC 4861 section 6.2.6: to whoever asked, or all when he has no address yet. */
+static void take_router_solicitation(
+        struct worker *worker, struct batch *batch, uint64_t i, const struct nd_message *m)
+{
+	const struct advertised *advertised = shared->segment[batch->segment[i]].advertised;
+	struct port *port = &shared->port[batch->in_port[i]];
+	bool anonymous = ip6_is_unspecified(m->ip6 + 8);
+	struct rte_mbuf *answer;
+	uint32_t copy;
+
+	if (!advertised || port_flags(port) & PORT_UPLINK) {
+		batch_drop(batch, i, PR_DROP_ND_NOT_FOR_US);
+		return;
+	}
+	if (!token_bucket_take(&port->icmp_bucket, worker->now, 1)) {
+		batch_drop(batch, i, PR_DROP_ICMP_LIMIT);
+		return;
+	}
+	answer = rte_pktmbuf_alloc(shared->mbufs);
+	if (!answer || rte_pktmbuf_tailroom(answer) < RA_FRAME_MAX) {
+		rte_pktmbuf_free(answer);
+		batch_drop(batch, i, PR_DROP_NO_MBUF);
+		return;
+	}
+	rte_pktmbuf_append(answer, ra_fill(rte_pktmbuf_mtod(answer, uint8_t *), port, advertised,
+	                                   anonymous ? NULL : m->ip6 + 8, batch->head[i] + 6));
+	copy = pipeline_add_copy(worker, answer);
+	worker->copies.in_port[copy] = batch->in_port[i];
+	worker->copies.segment[copy] = batch->segment[i];
+	worker->copies.out_port[copy] = batch->in_port[i];
+	worker->copies.out_tag[copy] = port->vlan;
+	counter_add(&worker->counters.generated, 1);
+	batch_consume(batch, i);
+}
+
 void stage_nd(struct worker *worker, struct batch *batch)
 {
 	uint64_t mask = batch_take(batch, PR_STAGE_ND);
@@ -257,6 +293,6 @@ void stage_nd(struct worker *worker, struct batch *batch)
 		else if (m.icmp[0] == ICMP6_NEIGHBOUR_SOLICIT)
 			take_solicitation(worker, batch, i, &m);
 		else
-			batch_drop(batch, i, PR_DROP_ND_NOT_FOR_US);
+			take_router_solicitation(worker, batch, i, &m);
 	}
 }
