@@ -218,24 +218,6 @@ static void take_solicitation(
 		make_advertisement(batch, i, whose);
 }
 
-/* Echo to a group that we are in: the header is looked at as route6 would. */
-static void take_echo(struct batch *batch, uint64_t i)
-{
-	const uint8_t *ip6 = batch->head[i] + L3_OFFSET;
-	uint32_t total = (uint32_t)L3_OFFSET + IP6_BYTES + load_be16(ip6 + 4);
-
-	if (ip6[0] >> 4 != 6 || (total < batch->length[i] && batch->offload[i])) {
-		batch_drop(batch, i, PR_DROP_IP_HEADER);
-	} else if (total > batch->length[i]) {
-		batch_drop(batch, i, PR_DROP_TOO_SHORT);
-	} else if (ip6_is_martian(ip6 + 8)) {
-		batch_drop(batch, i, PR_DROP_IP_MARTIAN);
-	} else {
-		batch_trim(batch, i, total);
-		batch_next(batch, i, PR_STAGE_LOCAL6);
-	}
-}
-
 /* RFC 4861 section 6.2.6: to whoever asked, or all when he has no address yet. */
 static void take_router_solicitation(
         struct worker *worker, struct batch *batch, uint64_t i, const struct nd_message *m)
@@ -269,6 +251,24 @@ static void take_router_solicitation(
 	worker->copies.out_tag[copy] = port->vlan;
 	counter_add(&worker->counters.generated, 1);
 	batch_consume(batch, i);
+}
+
+/* Echo to a group that we are in: the header is looked at as route6 would. */
+static void take_echo(struct batch *batch, uint64_t i)
+{
+	const uint8_t *ip6 = batch->head[i] + L3_OFFSET;
+	uint32_t total = (uint32_t)L3_OFFSET + IP6_BYTES + load_be16(ip6 + 4);
+
+	if (ip6[0] >> 4 != 6 || (total < batch->length[i] && batch->offload[i])) {
+		batch_drop(batch, i, PR_DROP_IP_HEADER);
+	} else if (total > batch->length[i]) {
+		batch_drop(batch, i, PR_DROP_TOO_SHORT);
+	} else if (ip6_is_martian(ip6 + 8)) {
+		batch_drop(batch, i, PR_DROP_IP_MARTIAN);
+	} else {
+		batch_trim(batch, i, total);
+		batch_next(batch, i, PR_STAGE_LOCAL6);
+	}
 }
 
 void stage_nd(struct worker *worker, struct batch *batch)
