@@ -226,7 +226,6 @@ static void take_router_solicitation(
 	struct port *port = &shared->port[batch->in_port[i]];
 	bool anonymous = ip6_is_unspecified(m->ip6 + 8);
 	struct rte_mbuf *answer;
-	uint32_t copy;
 
 	if (!advertised || port_flags(port) & PORT_UPLINK) {
 		batch_drop(batch, i, PR_DROP_ND_NOT_FOR_US);
@@ -244,12 +243,7 @@ static void take_router_solicitation(
 	}
 	rte_pktmbuf_append(answer, ra_fill(rte_pktmbuf_mtod(answer, uint8_t *), port, advertised,
 	                                   anonymous ? NULL : m->ip6 + 8, batch->head[i] + 6));
-	copy = pipeline_add_copy(worker, answer);
-	worker->copies.in_port[copy] = batch->in_port[i];
-	worker->copies.segment[copy] = batch->segment[i];
-	worker->copies.out_port[copy] = batch->in_port[i];
-	worker->copies.out_tag[copy] = port->vlan;
-	counter_add(&worker->counters.generated, 1);
+	pipeline_answer(worker, batch, i, answer);
 	batch_consume(batch, i);
 }
 
