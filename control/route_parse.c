@@ -113,7 +113,8 @@ static int read_gateway(const struct route_reading *reading, const char *text)
 	if (pr_ip_is_link_local6(gateway) && !reading->port)
 		return route_fail(reading, PR_ERR_PARAMS, "gateway",
 		        "%s is link-local: name the port whose link it is on", text);
-	if (own_address(reading->network, gateway))
+	if (own_address(reading->network, gateway) ||
+	        (reading->port && port_is_our_link_local(reading->port, gateway)))
 		return route_fail(reading, PR_ERR_PARAMS, "gateway",
 		        "%s is our own address; a route must lead to another router", text);
 	if (reachable(reading, gateway))

@@ -152,6 +152,7 @@ static const struct verb_field neighbour_add[] = {
 static const struct verb_field neighbour_del[] = {
 	FIELD("network", VERB_NAME, "routed network", ARG(1)),
 	FIELD("address", VERB_IP, "its address", ARG(2)),
+	FIELD("port", VERB_NAME, "only if it is behind this port; a link-local address needs it", FILTER),
 };
 static const struct verb_field neighbour_list[] = {
 	FIELD("network", VERB_NAME, "only neighbours in this network", FILTER, .position = 1),

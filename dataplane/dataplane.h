@@ -175,8 +175,8 @@ int dp_route_add(const struct dp_route *routes, size_t n, size_t *failed, struct
 /* removed: how many of them were there. */
 int dp_route_del(const struct dp_route *routes, size_t n, size_t *removed, struct dp_error *error);
 
-/* Copies up to n routes of a network behind `after` (NULL: from the first), ordered by address and
- * length; returns how many. owner -1: all. */
+/* Copies up to n routes of a network behind `after` (NULL: from the first), IPv4 before IPv6,
+ * ordered by address and length; returns how many. owner -1: all. */
 size_t dp_route_list(uint16_t network, int owner, const struct pr_prefix *after,
         struct dp_route *routes, size_t n);
 /* The route of exactly this prefix. -ENOENT: there is none. */
@@ -213,8 +213,9 @@ struct dp_neighbour {
 	uint32_t age;  /* seconds since confirmed */
 };
 int dp_neighbour_add(const struct dp_neighbour *neighbour, struct dp_error *error);
-/* -ENOENT when there is none. */
-int dp_neighbour_del(uint16_t network, const struct pr_ip *address);
+/* port: DP_INDEX_ANY, or only if it is behind that port; a link-local address needs it, for it may
+ * be on several. -ENOENT when there is none, -EPERM for a pod's own address. */
+int dp_neighbour_del(uint16_t network, uint16_t port, const struct pr_ip *address);
 /* All entries, copied into an array that the caller frees; NULL and *n = 0 when there are none. */
 struct dp_neighbour *dp_neighbour_list(size_t *n);
 

@@ -223,18 +223,13 @@ void neighbour_event(const struct event *event)
 	uint16_t network = shared->segment[event->segment].network;
 	struct pr_ip ip = scoped_ip(&event->address, event->port);
 	const struct neighbour *entry = neighbour_find(table, network, &ip);
-	struct pr_mac mac = event->mac;
 
 	/* An entry is made only when somebody needs it, and only its own port may speak of it. */
 	if (!entry || entry->port != event->port || !port_at(event->port)->used)
 		return;
-	/* Without a MAC it confirms the one that is known (RFC 4861 section 7.2.5). */
-	if (pr_mac_is_zero(&mac))
-		mac = entry->mac;
-	if (event->keep && neighbour_usable(entry) && memcmp(&entry->mac, &mac, sizeof(mac)))
-		return;
-	neighbour_learn(table, network, &ip, event->port, &mac, tables_now(),
-	        event->solicited ? NEIGHBOUR_SOLICITED : 0);
+	neighbour_learn(table, network, &ip, event->port, event->confirms ? NULL : &event->mac,
+	        tables_now(),
+	        (event->solicited ? NEIGHBOUR_SOLICITED : 0) | (event->keep ? NEIGHBOUR_KEEP : 0));
 }
 
 void neighbours_tick(uint64_t now_ms)
@@ -299,11 +294,6 @@ int neighbour_set_static(
 	return neighbour_add_static(table, network, address, port, mac, tables_now());
 }
 
-int neighbour_remove(uint16_t network, const struct pr_ip *address)
-{
-	return neighbour_forget(table, network, address);
-}
-
 void neighbours_port_gone(uint16_t port)
 {
 	neighbour_flush_port(table, port);
@@ -332,7 +322,7 @@ uint32_t neighbours_max(void)
 struct neighbour_request {
 	const struct dp_neighbour *neighbour;
 	struct dp_error *error;
-	uint16_t network;
+	uint16_t network, port;
 	const struct pr_ip *address;
 	struct dp_neighbour *list;
 	size_t n;
@@ -376,31 +366,22 @@ static int del(void *arg)
 {
 	struct neighbour_request *request = arg;
 	struct pr_prefix host = pr_prefix_host(request->address);
+	struct pr_ip address = scoped_ip(request->address, request->port);
+	const struct neighbour *entry = neighbour_find(table, request->network, &address);
 	struct route_entry route;
-	struct pr_ip address;
-	int rc = -ENOENT;
 
 	/* A pod's own address goes with its port. */
 	if (route_find(request->network, &host, &route) == 0 && route.owner == ROUTE_OWNER_PORT)
 		return -EPERM;
-	if (!pr_ip_is_link_local6(request->address))
-		return neighbour_remove(request->network, request->address);
-	/* On whatever links of the network it is. */
-	for (unsigned n = 0; n < PR_PORTS_MAX; n++) {
-		if (!port_at((uint16_t)n)->used ||
-		        port_at((uint16_t)n)->spec.network != request->network)
-			continue;
-		address = scoped_ip(request->address, (uint16_t)n);
-		if (!neighbour_remove(request->network, &address))
-			rc = 0;
-	}
-	return rc;
+	if (!entry || (request->port != DP_INDEX_ANY && entry->port != request->port))
+		return -ENOENT;
+	return neighbour_forget(table, request->network, &address);
 }
 
-int dp_neighbour_del(uint16_t network, const struct pr_ip *address)
+int dp_neighbour_del(uint16_t network, uint16_t port, const struct pr_ip *address)
 {
-	return tables_call(
-	        del, &(struct neighbour_request){.network = network, .address = address});
+	return tables_call(del,
+	        &(struct neighbour_request){.network = network, .port = port, .address = address});
 }
 
 static enum dp_neighbour_state public_state(uint8_t state)

@@ -44,7 +44,7 @@ struct neighbour;
 /* Asks for the entry's address, by broadcast or multicast, or the MAC that is known. */
 void neighbour_ask(const struct neighbour *entry, bool unicast);
 
-/* The neighbour's MAC if it is known on that port. address: scoped, as in the next three. */
+/* The neighbour's MAC if it is known on that port. address: scoped, as in the next one. */
 enum neighbour_answer neighbour_mac(
         uint16_t network, uint16_t port, const struct pr_ip *address, struct pr_mac *mac);
 
@@ -52,8 +52,6 @@ enum neighbour_answer neighbour_mac(
  * -ENOSPC: the table is full. */
 int neighbour_set_static(
         uint16_t network, uint16_t port, const struct pr_ip *address, const struct pr_mac *mac);
-/* -ENOENT. */
-int neighbour_remove(uint16_t network, const struct pr_ip *address);
 /* The port is going: its neighbours, their routes and held packets go. */
 void neighbours_port_gone(uint16_t port);
 /* Routes were added or removed: hosts of connected prefixes that something more specific now leads

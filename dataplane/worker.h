@@ -76,7 +76,8 @@ struct event {
 	struct pr_ip address; /* the sender, or the neighbour that is looked for (scoped) */
 	uint32_t next_hop;    /* EVENT_PUNT */
 	uint8_t solicited;    /* EVENT_NEIGHBOUR: an answer to us */
-	uint8_t keep; /* EVENT_NEIGHBOUR: a MAC that is known stays (RFC 4861 7.2.5, O = 0) */
+	uint8_t keep;     /* EVENT_NEIGHBOUR: a MAC that is known stays (RFC 4861 7.2.5, O = 0) */
+	uint8_t confirms; /* EVENT_NEIGHBOUR: said without a MAC, which is the one that is known */
 	struct rte_mbuf *packet; /* EVENT_PUNT: owned by the receiver */
 };
 

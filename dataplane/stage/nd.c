@@ -86,7 +86,7 @@ static bool read_message(struct batch *batch, uint64_t i, struct nd_message *m)
 /* ---- news ---- */
 
 /* mac NULL: the message does not say, as answers to unicast questions need not (RFC 4861 7.2.4); it
- * is news only if it confirms that the neighbour is there: the event's MAC is zero then. */
+ * is news only if it confirms that the neighbour is there. */
 static void tell(struct worker *worker, const struct batch *batch, uint64_t i,
         const uint8_t address[16], const uint8_t *mac, bool solicited, bool keep)
 {
@@ -97,6 +97,7 @@ static void tell(struct worker *worker, const struct batch *batch, uint64_t i,
 	        .address = {.family = AF_INET6},
 	        .solicited = solicited,
 	        .keep = keep,
+	        .confirms = !mac,
 	};
 
 	if ((!mac && !solicited) || (mac && mac[0] & 1) || ip6_is_martian(address))
@@ -112,10 +113,13 @@ static void tell(struct worker *worker, const struct batch *batch, uint64_t i,
 static void take_advertisement(
         struct worker *worker, struct batch *batch, uint64_t i, const struct nd_message *m)
 {
-	uint8_t flags = m->icmp[4];
+	bool solicited = m->icmp[4] & ND_SOLICITED && !ip6_is_multicast(m->ip6 + 24);
 
-	tell(worker, batch, i, m->icmp + TARGET, m->link,
-	        flags & ND_SOLICITED && !ip6_is_multicast(m->ip6 + 24), !(flags & ND_OVERRIDE));
+	/* An answer to a question that named its MAC may leave it out (7.2.4); else it says
+	 * nothing. */
+	if (m->link || solicited)
+		tell(worker, batch, i, m->icmp + TARGET, m->link, solicited,
+		        !(m->icmp[4] & ND_OVERRIDE));
 	batch_consume(batch, i);
 }
 
@@ -210,7 +214,7 @@ static void take_solicitation(
 {
 	enum whose whose = whose_is(batch, i, m);
 
-	if (!ip6_is_unspecified(m->ip6 + 8))
+	if (m->link)
 		tell(worker, batch, i, m->ip6 + 8, m->link, false, false);
 	if (whose == NOBODY)
 		batch_drop(batch, i, PR_DROP_ND_NOT_FOR_US);
