@@ -178,6 +178,7 @@ static int parse_routed(struct request *request, struct dp_network_spec *spec)
 	if (!index && derive_gateways(request, spec))
 		return -1;
 	spec->proxy_arp = json_bool(request->params, "proxyArp", true);
+	spec->advertise = json_bool(request->params, "routerAdvertisements", false);
 	return add_gateway(request, spec, &link_local_gateway, "gateways");
 }
 
@@ -185,7 +186,8 @@ static int parse_routed(struct request *request, struct dp_network_spec *spec)
 static int refuse_foreign(struct request *request, bool routed)
 {
 	static const char *const bridged_only[] = {"macAgeing", "macLimit", NULL};
-	static const char *const routed_only[] = {"subnets", "gateways", "proxyArp", NULL};
+	static const char *const routed_only[] = {
+	        "subnets", "gateways", "proxyArp", "routerAdvertisements", NULL};
 
 	for (const char *const *name = routed ? bridged_only : routed_only; *name; name++) {
 		if (json_has(request->params, *name))
@@ -244,6 +246,7 @@ static cJSON *network_body(const struct dp_network_spec *spec)
 	for (unsigned i = 0; i < spec->n_gateways; i++)
 		json_append_ip(array, &spec->gateways[i]);
 	cJSON_AddBoolToObject(body, "proxyArp", spec->proxy_arp);
+	cJSON_AddBoolToObject(body, "routerAdvertisements", spec->advertise);
 	return body;
 }
 

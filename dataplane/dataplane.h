@@ -75,7 +75,7 @@ struct dp_network_spec {
 	struct pr_mac gateway_mac;
 	uint32_t mac_ageing;           /* seconds, 0: never; bridged */
 	uint32_t mac_limit;            /* learned addresses, 0: the table's size; bridged */
-	bool proxy_arp;                /* routed */
+	bool proxy_arp, advertise;     /* routed */
 	uint8_t n_subnets, n_gateways; /* routed */
 	struct pr_prefix subnets[PR_SUBNETS_MAX]; /* host bits clear */
 	struct pr_ip gateways[PR_GATEWAYS_MAX];   /* addresses that answer */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "dataplane/neighbour_control.h"
 #include "dataplane/network_control.h"
 #include "dataplane/route_control.h"
+#include "dataplane/router_advertisement.h"
 #include "dataplane/tables.h"
 
 #define PAGE 256
@@ -74,6 +76,7 @@ static void free_routed_segment(void *arg)
 
 	segment->fib = NULL;
 	segment->fib6 = NULL;
+	segment->advertised = NULL;
 	segment->used = false;
 }
 
@@ -107,6 +110,7 @@ static void release_network(struct network *network)
 			        free_routed_segment, &shared->segment[network->routed_segment]);
 		tables_retire(free_fib, network->fib);
 		tables_retire(free_fib6, network->fib6);
+		tables_retire(free, network->advertised);
 	}
 	memset(network, 0, sizeof(*network));
 }
@@ -116,10 +120,14 @@ static int create_tables(struct network *network, uint16_t index)
 {
 	network->fib = fib4_create(shared->fib_pool, index);
 	network->fib6 = network->fib ? fib6_create(shared->fib6_pool, index) : NULL;
-	if (network->fib6)
+	if (network->fib6 && network->spec.advertise)
+		network->advertised = advertised_make(&network->spec);
+	if (network->fib6 && (network->advertised || !network->spec.advertise))
 		return 0;
+	fib6_destroy(network->fib6);
 	fib4_destroy(network->fib);
 	network->fib = NULL;
+	network->fib6 = NULL;
 	return -ENOMEM;
 }
 

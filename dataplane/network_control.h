@@ -15,6 +15,7 @@ struct network {
 	uint32_t learned; /* MAC addresses */
 	struct fib4 *fib; /* routed: both */
 	struct fib6 *fib6;
+	struct advertised *advertised;       /* NULL: no router advertisements */
 	uint32_t hop_local, hop_unreachable; /* next hops of its own addresses and empty subnets */
 };
 

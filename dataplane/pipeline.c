@@ -68,7 +68,7 @@ uint32_t pipeline_add_clone(struct worker *worker, const struct batch *batch, ui
 	return copy;
 }
 
-uint32_t pipeline_add_copy(struct worker *worker, struct rte_mbuf *m)
+static uint32_t add_copy(struct worker *worker, struct rte_mbuf *m)
 {
 	uint32_t i;
 
@@ -77,6 +77,18 @@ uint32_t pipeline_add_copy(struct worker *worker, struct rte_mbuf *m)
 	i = batch_add(&worker->copies, m);
 	batch_next(&worker->copies, i, PR_STAGE_TX);
 	return i;
+}
+
+void pipeline_answer(
+        struct worker *worker, const struct batch *batch, uint64_t i, struct rte_mbuf *m)
+{
+	uint32_t copy = add_copy(worker, m);
+
+	worker->copies.in_port[copy] = batch->in_port[i];
+	worker->copies.segment[copy] = batch->segment[i];
+	worker->copies.out_port[copy] = batch->in_port[i];
+	worker->copies.out_tag[copy] = shared->port[batch->in_port[i]].vlan;
+	counter_add(&worker->counters.generated, 1);
 }
 
 void pipeline_flush_copies(struct worker *worker)

@@ -32,7 +32,7 @@ struct link {
 };
 
 struct device;
-
+struct advertised;
 struct worker;
 struct guest_ring;
 
@@ -165,6 +165,7 @@ struct segment {
 	/* Routed; they live until the network is gone and a grace period is over. */
 	struct fib4 *fib;
 	struct fib6 *fib6;
+	const struct advertised *advertised;   /* NULL: no router advertisements */
 	const struct members *_Atomic members; /* bridged */
 } __rte_cache_aligned;
 

@@ -12,6 +12,7 @@
 #include <rte_malloc.h>
 #include <rte_ring_elem.h>
 
+#include "dataplane/router_advertisement.h"
 #include "dataplane/tables.h"
 
 #define TICK_MS       100 /* timers, when nothing else happens */
@@ -294,6 +295,7 @@ static void *tables_main(void *arg)
 		if (tables.now_ms - tables.last_tick_ms >= TICK_MS) {
 			tables.last_tick_ms = tables.now_ms;
 			neighbours_tick(tables.now_ms);
+			ra_tick(tables.now_ms);
 			fdb_tick(tables.now_ms);
 		}
 		reclaim(false);

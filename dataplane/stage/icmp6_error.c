@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* icmp6_error: tells the sender why its packet was refused (RFC 4443 sections 2.4 and 3), with a
  * packet of our own. The refused packet goes to drop with its reason either way. */
-#include "dataplane/stage/ip6.h"
+#include "dataplane/stage/ip6_receive.h"
 #include "dataplane/stage/stage.h"
 
 #define QUOTE_MAX (IP6_MTU_MIN - IP6_BYTES - ICMP6_BYTES) /* RFC 4443 2.4 (c) */
@@ -11,7 +11,6 @@ enum code {
 	CODE_BEYOND_SCOPE = 2,
 	CODE_ADDRESS = 3,
 	CODE_PORT = 4,
-	CODE_NEXT_HEADER = 1, /* of a parameter problem */
 };
 
 struct error_kind {
@@ -19,20 +18,25 @@ struct error_kind {
 	uint32_t word; /* MTU or pointer */
 };
 
-static void local_error(const struct ip6_upper *upper, struct error_kind *kind)
+static bool local_error(const struct batch *batch, uint64_t i, struct error_kind *kind)
 {
-	if (upper->protocol == IPPROTO_UDP || upper->protocol == IPPROTO_TCP) {
+	struct ip6_received received;
+
+	switch (ip6_receive(batch->head[i] + L3_OFFSET, batch->head_length[i] - (unsigned)L3_OFFSET,
+	        &received)) {
+	case IP6_DELIVER:
 		kind->code = CODE_PORT;
-		return;
+		return true;
+	case IP6_PROBLEM:
+		*kind = (struct error_kind){ICMP6_PARAMETER, received.code, received.pointer};
+		return true;
+	default:
+		return false;
 	}
-	kind->type = ICMP6_PARAMETER;
-	kind->code = CODE_NEXT_HEADER;
-	kind->word = upper->field;
 }
 
 /* Whether this reason is told at all, and how. */
-static bool error_for(const struct batch *batch, uint64_t i, const struct ip6_upper *upper,
-        struct error_kind *kind)
+static bool error_for(const struct batch *batch, uint64_t i, struct error_kind *kind)
 {
 	const struct next_hop *hop;
 
@@ -52,8 +56,7 @@ static bool error_for(const struct batch *batch, uint64_t i, const struct ip6_up
 		kind->code = CODE_ADDRESS;
 		return true;
 	case PR_DROP_LOCAL_UNHANDLED:
-		local_error(upper, kind);
-		return true;
+		return local_error(batch, i, kind);
 	case PR_DROP_MTU_EXCEEDED:
 		hop = next_hop_get(batch->next_hop[i]);
 		kind->type = ICMP6_PACKET_TOO_BIG;
@@ -65,19 +68,22 @@ static bool error_for(const struct batch *batch, uint64_t i, const struct ip6_up
 }
 
 /* RFC 4443 2.4 (e): never about an error or a redirect, a source that is not one node, a packet
- * sent to many. What may be an error because it can not be seen is taken for one. */
-static bool may_be_told(const struct batch *batch, uint64_t i, const struct ip6_upper *upper)
+ * sent to many but for an option that asks for it. Nor about a later fragment. What may be an error
+ * because it can not be seen is taken for one. */
+static bool may_be_told(const struct batch *batch, uint64_t i, const struct ip6_upper *upper,
+        const struct error_kind *kind)
 {
 	const uint8_t *ip6 = batch->head[i] + L3_OFFSET;
+	bool many = batch->head[i][0] & 1 || ip6_is_multicast(ip6 + 24);
 	uint8_t type;
 
-	if (batch->head[i][0] & 1 || ip6_is_multicast(ip6 + 24) || ip6_is_multicast(ip6 + 8) ||
-	        ip6_is_unspecified(ip6 + 8))
+	if (many && !(kind->type == ICMP6_PARAMETER && kind->code == IP6_PROBLEM_OPTION))
+		return false;
+	if (upper->fragment || ip6_is_multicast(ip6 + 8) || ip6_is_unspecified(ip6 + 8))
 		return false;
 	if (upper->offset && upper->protocol != IPPROTO_ICMPV6)
 		return true;
-	if (!upper->offset || upper->fragment ||
-	        batch->head_length[i] <= L3_OFFSET + (unsigned)upper->offset)
+	if (!upper->offset || batch->head_length[i] <= L3_OFFSET + (unsigned)upper->offset)
 		return false;
 	type = ip6[upper->offset];
 	return type >= ICMP6_FIRST_INFORMATIONAL && type != ICMP6_ND_REDIRECT;
@@ -113,9 +119,8 @@ static bool send_error(struct worker *worker, struct batch *batch, uint64_t i)
 	struct error_kind kind;
 	struct rte_mbuf *m;
 	uint8_t *to;
-	uint32_t copy;
 
-	if (!error_for(batch, i, &upper, &kind) || !may_be_told(batch, i, &upper))
+	if (!error_for(batch, i, &kind) || !may_be_told(batch, i, &upper, &kind))
 		return true;
 	if (!token_bucket_take(&port->icmp_bucket, worker->now, 1))
 		return false;
@@ -133,12 +138,7 @@ static bool send_error(struct worker *worker, struct batch *batch, uint64_t i)
 		return false;
 	}
 	fill_error(to, batch, i, port, &kind, quote);
-	copy = pipeline_add_copy(worker, m);
-	worker->copies.in_port[copy] = batch->in_port[i];
-	worker->copies.segment[copy] = batch->segment[i];
-	worker->copies.out_port[copy] = batch->in_port[i];
-	worker->copies.out_tag[copy] = port->vlan;
-	counter_add(&worker->counters.generated, 1);
+	pipeline_answer(worker, batch, i, m);
 	return true;
 }
 

@@ -76,6 +76,19 @@ static enum pr_drop_reason check_nd(
 	return check_nd_options(guard, icmp, 24, total - offset);
 }
 
+/* A checksum that is left to us is written after all checks, by tx: it must lie in its own place,
+ * or behind all that was looked at, else it could turn what was let through into what was not. */
+static bool offload_is_harmless(
+        const struct batch *batch, uint64_t i, const struct ip6_upper *upper)
+{
+	unsigned at = L3_OFFSET + upper->offset;
+	unsigned field = (unsigned)batch->csum_start[i] + batch->csum_offset[i];
+
+	if (!(batch->offload[i] & OFFLOAD_CSUM))
+		return true;
+	return upper->protocol == IPPROTO_ICMPV6 ? field == at + 2 : field >= at;
+}
+
 /* Neighbour discovery behind extension headers is nobody's habit but an attacker's (RFC 7113), and
  * in fragments it is forbidden (RFC 6980). */
 static enum pr_drop_reason check_ip6(
@@ -93,6 +106,11 @@ static enum pr_drop_reason check_ip6(
 	if (likely(ip6[6] == IPPROTO_TCP || ip6[6] == IPPROTO_UDP))
 		return PR_DROP_COUNT;
 	upper = ip6_find_upper(ip6, room);
+	/* Others of a bridged network may see more of it than we do (RFC 7112, RFC 7113). */
+	if (!upper.offset && !shared->segment[batch->segment[i]].routed)
+		return PR_DROP_HEADER_TOO_LONG;
+	if (!offload_is_harmless(batch, i, &upper))
+		return PR_DROP_BAD_OFFLOAD;
 	if (upper.protocol != IPPROTO_ICMPV6)
 		return PR_DROP_COUNT;
 	/* The first header of what is behind may be too far away to be seen. */
@@ -155,6 +173,17 @@ static inline bool is_nd(const struct batch *batch, uint64_t i)
 	       icmp6_is_nd(ip6[IP6_BYTES]);
 }
 
+/* ff02::1 and ff02::2, all nodes and all routers: whoever looks for them by echo. */
+static bool is_group_echo(const struct batch *batch, uint64_t i)
+{
+	static const uint8_t group[15] = {0xff, 2};
+	const uint8_t *ip6 = batch->head[i] + L3_OFFSET;
+
+	return batch->head_length[i] > L3_OFFSET + IP6_BYTES && ip6[6] == IPPROTO_ICMPV6 &&
+	       ip6[IP6_BYTES] == ICMP6_ECHO && !memcmp(ip6 + 24, group, sizeof(group)) &&
+	       (ip6[39] == 1 || ip6[39] == 2);
+}
+
 /* Reports of multicast listeners, which every host sends (RFC 3810): we forward no multicast. */
 static bool is_listener_report(const struct batch *batch, uint64_t i)
 {
@@ -166,10 +195,12 @@ static bool is_listener_report(const struct batch *batch, uint64_t i)
 	upper = ip6_find_upper(ip6, batch->head_length[i] - L3_OFFSET);
 	return upper.protocol == IPPROTO_ICMPV6 && upper.offset && !upper.fragment &&
 	       upper.offset < batch->head_length[i] - L3_OFFSET &&
-	       ((ip6[upper.offset] >= 130 && ip6[upper.offset] <= 132) || ip6[upper.offset] == 143);
+	       ((ip6[upper.offset] >= ICMP6_LISTENER_QUERY &&
+	                ip6[upper.offset] <= ICMP6_LISTENER_DONE) ||
+	               ip6[upper.offset] == ICMP6_LISTENER_REPORT2);
 }
 
-/* Where a packet of a routed network goes that is not IPv4 to the gateway's MAC. */
+/* Where a packet of a routed network goes that is no simple IP packet to the gateway's MAC. */
 static void to_router(struct batch *batch, uint64_t i, const struct port *port)
 {
 	const uint8_t *head = batch->head[i];
@@ -182,10 +213,8 @@ static void to_router(struct batch *batch, uint64_t i, const struct port *port)
 	else if (batch->ethertype[i] != RTE_ETHER_TYPE_IPV6)
 		/* Broadcasts and multicasts are not routed here. */
 		batch_drop(batch, i, many ? PR_DROP_MAC_NOT_OURS : PR_DROP_NOT_IP);
-	else if (is_nd(batch, i))
+	else if (is_nd(batch, i) || (many && is_group_echo(batch, i)))
 		batch_next(batch, i, PR_STAGE_POLICE);
-	else if (to_us)
-		batch_next(batch, i, PR_STAGE_ROUTE6);
 	else if (is_listener_report(batch, i))
 		batch_consume(batch, i);
 	else
@@ -223,7 +252,8 @@ static void ingress_of(struct ingress *ingress, uint16_t port, uint16_t segment)
 
 void stage_ingress_check(struct worker *worker, struct batch *batch)
 {
-	uint64_t mask = batch_take(batch, PR_STAGE_INGRESS_CHECK), bridge = 0, route = 0;
+	uint64_t mask = batch_take(batch, PR_STAGE_INGRESS_CHECK), bridge = 0, route = 0,
+	         route6 = 0;
 	struct ingress ingress = {.port_index = NO_PORT};
 
 	(void)worker;
@@ -251,9 +281,13 @@ void stage_ingress_check(struct worker *worker, struct batch *batch)
 		else if (likely(batch->ethertype[i] == RTE_ETHER_TYPE_IPV4 &&
 		                 mac_word(head) == ingress.gateway))
 			route |= UINT64_C(1) << i;
+		else if (batch->ethertype[i] == RTE_ETHER_TYPE_IPV6 &&
+		         mac_word(head) == ingress.gateway && !is_nd(batch, i))
+			route6 |= UINT64_C(1) << i;
 		else
 			to_router(batch, i, ingress.port);
 	}
 	batch->todo[PR_STAGE_BRIDGE] |= bridge;
 	batch->todo[PR_STAGE_ROUTE] |= route;
+	batch->todo[PR_STAGE_ROUTE6] |= route6;
 }

@@ -23,11 +23,14 @@ enum icmp6_type {
 	ICMP6_FIRST_INFORMATIONAL = 128,
 	ICMP6_ECHO = 128,
 	ICMP6_ECHO_ANSWER = 129,
+	ICMP6_LISTENER_QUERY = 130, /* RFC 2710, 3810 */
+	ICMP6_LISTENER_DONE = 132,
 	ICMP6_ROUTER_SOLICIT = 133,
 	ICMP6_ROUTER_ADVERTISE = 134,
 	ICMP6_NEIGHBOUR_SOLICIT = 135,
 	ICMP6_NEIGHBOUR_ADVERTISE = 136,
 	ICMP6_ND_REDIRECT = 137,
+	ICMP6_LISTENER_REPORT2 = 143,
 };
 
 enum nd_option {
@@ -166,6 +169,11 @@ static inline struct ip6_upper ip6_find_upper(const uint8_t *ip6, unsigned room)
 			if (at + 8 > room)
 				return upper;
 			length = (ip6[at + 1] + 1u) * 8;
+			break;
+		case IPPROTO_AH:
+			if (at + 8 > room)
+				return upper;
+			length = (ip6[at + 1] + 2u) * 4; /* RFC 4302 section 2.2 */
 			break;
 		case IPPROTO_FRAGMENT:
 			if (at + 8 > room)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* nd: in routed networks, answers for the gateway and by proxy (RFC 4861, RFC 4389), and news of
  * neighbours for the tables thread. */
-#include "dataplane/offload.h"
+#include "dataplane/router_advertisement.h"
 #include "dataplane/stage/ip6.h"
 #include "dataplane/stage/stage.h"
 
@@ -53,6 +53,14 @@ static bool targets_one(const struct nd_message *m)
 	return m->icmp[0] == ICMP6_ROUTER_SOLICIT || !ip6_is_multicast(m->icmp + TARGET);
 }
 
+/* One that was left to us comes from this machine: nothing could change it on its way. */
+static bool checksum_is_right(const struct batch *batch, uint64_t i, const struct nd_message *m)
+{
+	if (batch->offload[i] & OFFLOAD_CSUM)
+		return batch->csum_start[i] + batch->csum_offset[i] == L3_OFFSET + IP6_BYTES + 2;
+	return ip6_sum(m->ip6, IPPROTO_ICMPV6, m->icmp, m->length) == 0xffff;
+}
+
 /* The checks of RFC 4861 that all messages share; the whole message is in the head afterwards. */
 static bool read_message(struct batch *batch, uint64_t i, struct nd_message *m)
 {
@@ -61,8 +69,6 @@ static bool read_message(struct batch *batch, uint64_t i, struct nd_message *m)
 
 	if (batch->length[i] > batch->head_length[i] && !batch_land(batch, i))
 		return false;
-	if (batch->offload[i] & OFFLOAD_CSUM)
-		offload_checksum(batch, i);
 	m->ip6 = batch->head[i] + L3_OFFSET;
 	m->icmp = m->ip6 + IP6_BYTES;
 	total = IP6_BYTES + load_be16(m->ip6 + 4);
@@ -70,8 +76,8 @@ static bool read_message(struct batch *batch, uint64_t i, struct nd_message *m)
 	least = m->icmp[0] == ICMP6_ROUTER_SOLICIT ? ROUTER_BYTES : SOLICIT_BYTES;
 	if (total > length || L3_OFFSET + total > batch->head_length[i] || m->length < least)
 		return false;
-	return m->ip6[7] == ND_HOP_LIMIT && m->icmp[1] == 0 &&
-	       ip6_sum(m->ip6, IPPROTO_ICMPV6, m->icmp, m->length) == 0xffff && targets_one(m) &&
+	return m->ip6[7] == ND_HOP_LIMIT && m->icmp[1] == 0 && checksum_is_right(batch, i, m) &&
+	       targets_one(m) &&
 	       read_options(m, least,
 	               m->icmp[0] == ICMP6_NEIGHBOUR_ADVERTISE ? ND_TARGET_LINK : ND_SOURCE_LINK) &&
 	       source_fits(m);
@@ -79,7 +85,8 @@ static bool read_message(struct batch *batch, uint64_t i, struct nd_message *m)
 
 /* ---- news ---- */
 
-/* mac NULL: it was not said. */
+/* mac NULL: the message does not say, as answers to unicast questions need not (RFC 4861 7.2.4); it
+ * is news only if it confirms that the neighbour is there. */
 static void tell(struct worker *worker, const struct batch *batch, uint64_t i,
         const uint8_t address[16], const uint8_t *mac, bool solicited, bool keep)
 {
@@ -93,7 +100,7 @@ static void tell(struct worker *worker, const struct batch *batch, uint64_t i,
 	        .confirms = !mac,
 	};
 
-	if ((mac && mac[0] & 1) || ip6_is_martian(address))
+	if ((!mac && !solicited) || (mac && mac[0] & 1) || ip6_is_martian(address))
 		return;
 	memcpy(event.address.v6, address, 16);
 	if (mac)
@@ -162,22 +169,26 @@ static enum whose whose_is(const struct batch *batch, uint64_t i, const struct n
 	               : NOBODY;
 }
 
-/* RFC 4861 section 7.2.4; by proxy without the override flag (7.2.8). In place of the question. */
+/* RFC 4861 section 7.2.4; by proxy without the override flag (7.2.8). In place of the question, but
+ * in a head of our own: the question may have been shorter. */
 static void make_advertisement(struct batch *batch, uint64_t i, enum whose whose)
 {
 	static const uint8_t all_nodes[16] = {0xff, 2, [15] = 1};
 	const struct port *port = &shared->port[batch->in_port[i]];
-	uint8_t *head = batch->head[i], *ip6 = head + L3_OFFSET, *icmp = ip6 + IP6_BYTES;
+	const uint8_t *question = batch->head[i];
+	uint8_t *head = batch->heads[i] + HEAD_ROOM;
+	uint8_t *ip6 = head + L3_OFFSET, *icmp = ip6 + IP6_BYTES;
 	uint8_t target[16], asker[16];
 	bool anonymous;
 
-	memcpy(target, icmp + TARGET, 16);
-	memcpy(asker, ip6 + 8, 16);
+	memcpy(target, question + L3_OFFSET + IP6_BYTES + TARGET, 16);
+	memcpy(asker, question + L3_OFFSET + 8, 16);
 	anonymous = ip6_is_unspecified(asker);
-	memcpy(head, head + 6, 6);
+	memmove(head, question + 6, 6);
 	if (anonymous)
 		ip6_multicast_mac(head, all_nodes);
 	memcpy(head + 6, &port->gateway_mac, 6);
+	store_be16(head + 12, RTE_ETHER_TYPE_IPV6);
 	ip6_fill(ip6, ANSWER_PAYLOAD, ND_HOP_LIMIT);
 	memcpy(ip6 + 8, whose == OURS ? target : port->link_local, 16);
 	memcpy(ip6 + 24, anonymous ? all_nodes : asker, 16);
@@ -188,6 +199,7 @@ static void make_advertisement(struct batch *batch, uint64_t i, enum whose whose
 	memcpy(icmp + TARGET, target, 16);
 	nd_link_option(icmp + SOLICIT_BYTES, ND_TARGET_LINK, port->gateway_mac.b);
 	icmp6_finish(ip6, icmp, ANSWER_PAYLOAD);
+	batch->head[i] = head;
 	batch->length[i] = batch->head_length[i] = L3_OFFSET + IP6_BYTES + ANSWER_PAYLOAD;
 	batch->rest_length[i] = 0;
 	batch->n_more[i] = 0;
@@ -210,6 +222,53 @@ static void take_solicitation(
 		make_advertisement(batch, i, whose);
 }
 
+/* RFC 4861 section 6.2.6: to whoever asked, or all when he has no address yet. */
+static void take_router_solicitation(
+        struct worker *worker, struct batch *batch, uint64_t i, const struct nd_message *m)
+{
+	const struct advertised *advertised = shared->segment[batch->segment[i]].advertised;
+	struct port *port = &shared->port[batch->in_port[i]];
+	bool anonymous = ip6_is_unspecified(m->ip6 + 8);
+	struct rte_mbuf *answer;
+
+	if (!advertised || port_flags(port) & PORT_UPLINK) {
+		batch_drop(batch, i, PR_DROP_ND_NOT_FOR_US);
+		return;
+	}
+	if (!token_bucket_take(&port->icmp_bucket, worker->now, 1)) {
+		batch_drop(batch, i, PR_DROP_ICMP_LIMIT);
+		return;
+	}
+	answer = rte_pktmbuf_alloc(shared->mbufs);
+	if (!answer || rte_pktmbuf_tailroom(answer) < RA_FRAME_MAX) {
+		rte_pktmbuf_free(answer);
+		batch_drop(batch, i, PR_DROP_NO_MBUF);
+		return;
+	}
+	rte_pktmbuf_append(answer, ra_fill(rte_pktmbuf_mtod(answer, uint8_t *), port, advertised,
+	                                   anonymous ? NULL : m->ip6 + 8, batch->head[i] + 6));
+	pipeline_answer(worker, batch, i, answer);
+	batch_consume(batch, i);
+}
+
+/* Echo to a group that we are in: the header is looked at as route6 would. */
+static void take_echo(struct batch *batch, uint64_t i)
+{
+	const uint8_t *ip6 = batch->head[i] + L3_OFFSET;
+	uint32_t total = (uint32_t)L3_OFFSET + IP6_BYTES + load_be16(ip6 + 4);
+
+	if (ip6[0] >> 4 != 6 || (total < batch->length[i] && batch->offload[i])) {
+		batch_drop(batch, i, PR_DROP_IP_HEADER);
+	} else if (total > batch->length[i]) {
+		batch_drop(batch, i, PR_DROP_TOO_SHORT);
+	} else if (ip6_is_martian(ip6 + 8)) {
+		batch_drop(batch, i, PR_DROP_IP_MARTIAN);
+	} else {
+		batch_trim(batch, i, total);
+		batch_next(batch, i, PR_STAGE_LOCAL6);
+	}
+}
+
 void stage_nd(struct worker *worker, struct batch *batch)
 {
 	uint64_t mask = batch_take(batch, PR_STAGE_ND);
@@ -217,6 +276,10 @@ void stage_nd(struct worker *worker, struct batch *batch)
 	BATCH_FOREACH (i, mask) {
 		struct nd_message m;
 
+		if (batch->head[i][L3_OFFSET + IP6_BYTES] == ICMP6_ECHO) {
+			take_echo(batch, i);
+			continue;
+		}
 		/* What another router says of itself or of its routes is not for us. */
 		if (batch->head[i][L3_OFFSET + IP6_BYTES] == ICMP6_ROUTER_ADVERTISE ||
 		        batch->head[i][L3_OFFSET + IP6_BYTES] == ICMP6_ND_REDIRECT)
@@ -228,6 +291,6 @@ void stage_nd(struct worker *worker, struct batch *batch)
 		else if (m.icmp[0] == ICMP6_NEIGHBOUR_SOLICIT)
 			take_solicitation(worker, batch, i, &m);
 		else
-			batch_drop(batch, i, PR_DROP_ND_NOT_FOR_US);
+			take_router_solicitation(worker, batch, i, &m);
 	}
 }

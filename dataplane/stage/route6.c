@@ -13,9 +13,10 @@ static inline enum pr_drop_reason check_header(struct batch *batch, uint64_t i)
 	if (unlikely(batch->length[i] < L3_OFFSET + IP6_BYTES ||
 	             batch->head_length[i] < L3_OFFSET + IP6_BYTES))
 		return PR_DROP_TOO_SHORT;
-	if (unlikely(ip6[0] >> 4 != 6))
-		return PR_DROP_IP_HEADER;
 	total = IP6_BYTES + load_be16(ip6 + 4);
+	/* Options and yet no payload make a jumbogram (RFC 2675): no link here carries one. */
+	if (unlikely(ip6[0] >> 4 != 6 || (total == IP6_BYTES && ip6[6] == IPPROTO_HOPOPTS)))
+		return PR_DROP_IP_HEADER;
 	if (unlikely(total > length))
 		return PR_DROP_TOO_SHORT;
 	if (unlikely(!ip6_is_global(ip6 + 8) || !ip6_is_global(ip6 + 24)) &&

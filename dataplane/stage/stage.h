@@ -16,12 +16,14 @@ stage_fn stage_parse, stage_ingress_check, stage_bridge, stage_police, stage_flo
 /* Runs all stages behind rx over a batch, then empties it. */
 void pipeline_run(struct worker *worker, struct batch *batch);
 
-/* Adds a packet that a stage made to the worker's second batch, at tx; runs that batch when it is
- * full. Returns the entry. The caller sets in_port, out_port and out_tag before the next call. */
-uint32_t pipeline_add_copy(struct worker *worker, struct rte_mbuf *m);
-/* The same with a second receiver of a shared entry (batch_share); sets in_port too. */
+/* A packet that a stage made goes back out of the port that entry i came in by: by way of the
+ * worker's second batch, at tx, which runs when it is full. */
+void pipeline_answer(
+        struct worker *worker, const struct batch *batch, uint64_t i, struct rte_mbuf *m);
+/* A second receiver of a shared entry (batch_share), the same way. Returns its entry in
+ * worker->copies; the caller sets out_port and out_tag there before the next call. */
 uint32_t pipeline_add_clone(struct worker *worker, const struct batch *batch, uint64_t i);
-/* Runs what pipeline_add_copy left. */
+/* Runs what they left. */
 void pipeline_flush_copies(struct worker *worker);
 
 #endif

@@ -13,6 +13,8 @@ import time
 from lib import Lab, ProcessError, Tap, assert_conserved, settings, wait_for
 from routed_world import GATEWAY_MAC, give_way
 
+ADVERTISED = {'name': 'm', 'mode': 'routed', 'subnets': ['2001:db8:8::/64'], 'routerAdvertisements': True,
+              'mtu': 1400}
 NETWORK = {'name': 'n', 'mode': 'routed', 'subnets': ['2001:db8:1::/64', '2001:db8:2::/64', '198.18.1.0/24']}
 
 
@@ -42,7 +44,7 @@ class World:
     """
 
     def __init__(self, lab, workers):
-        d = self.daemon = lab.daemon(workers=workers, networks=[NETWORK])
+        d = self.daemon = lab.daemon(workers=workers, networks=[NETWORK, ADVERTISED])
         self.lab = lab
         self.host = lab.netns('host')
         lab.ns.veth('up0', self.host, 'eth0')
@@ -72,15 +74,16 @@ class World:
         for prefix in ('2001:db8:1::/64', '2001:db8:2::/64', '2001:db8:7::/64'):
             self.host.ip('route', command, prefix, 'via', gateway, 'dev', 'eth0')
 
-    def pod(self, name, address, gateway, mtu=1500, **more):
-        port = self.daemon.call('port.add', name=name, kind='vhost-user', network='n', addresses=[address],
+    def pod(self, name, address, gateway, mtu=1500, network='n', **more):
+        port = self.daemon.call('port.add', name=name, kind='vhost-user', network=network, addresses=[address],
                                 socket=self.lab.socket_path(name), mtu=mtu, **more)['port']
         pod = self.lab.kernel_pod(name, self.lab.socket_path(name), mac=port['mac'], mtu=mtu)
         give_way(pod.testpmd.process.pid)
         self.daemon.wait_port(name)
         enable(pod.ns, 'eth0')
         pod.ns.ip('addr', 'add', address, 'dev', 'eth0')
-        pod.ns.ip('route', 'add', 'default', 'via', gateway, 'dev', 'eth0')
+        if gateway:
+            pod.ns.ip('route', 'add', 'default', 'via', gateway, 'dev', 'eth0')
         return pod
 
 
@@ -125,6 +128,12 @@ def neighbours(w):
     wait_for('the new MAC', lambda: [n for n in w.daemon.call('neighbour.list', network='n')['neighbours']
                                      if n['mac'] == '02:00:00:00:09:99'], 30)
     answered(w.p.ns, '2001:db8:9::2')
+    failed = w.daemon.call('stats.get')['drops'].get('neighbour_failed', 0)
+    # In use, it is asked by unicast: the kernel's answer to that confirms, and does not say a MAC.
+    wait_for('the new MAC to be confirmed', lambda: w.p.ns.ping('2001:db8:9::2', count=1, timeout=1) and [
+        n for n in w.daemon.call('neighbour.list', network='n')['neighbours']
+        if n['address'] == '2001:db8:9::2' and n['state'] == 'reachable'], 20)
+    assert w.daemon.call('stats.get')['drops'].get('neighbour_failed', 0) == failed, 'it was given up'
     # Nobody there: the kernel hears of it as of any router.
     done = w.p.ns.run('ping', '-n', '-c', '1', '-W', '12', '2001:db8:9::77', check=False)
     assert 'Address unreachable' in done.stdout and '2001:db8:1::1' in done.stdout, done.stdout
@@ -215,6 +224,28 @@ def too_big(w):
     w.daemon.call('port.del', name='s')
 
 
+def advertised(w):
+    """A pod that has only an address asks for the rest."""
+    pod = w.pod('z', '2001:db8:8::5/128', None, network='m', mtu=1400)
+    pod.ns.sysctl('net.ipv6.conf.eth0.accept_ra', 2)
+    pod.ns.sysctl('net.ipv6.conf.eth0.keep_addr_on_down', 1)
+    pod.ns.sysctl('net.ipv6.conf.eth0.router_solicitations', 3)
+    pod.ns.ip('link', 'set', 'eth0', 'mtu', '1500')
+    pod.ns.ip('link', 'set', 'eth0', 'down')
+    pod.ns.ip('link', 'set', 'eth0', 'up')
+
+    def told():
+        routes = pod.ns.ip('-6', 'route', 'show', 'dev', 'eth0')
+        return 'default via fe80::1 proto ra' in routes and '2001:db8:8::/64 proto' in routes and 'mtu 1400' in routes
+
+    wait_for('the router advertisement', told, 20)
+    addresses = pod.ns.ip('-6', 'addr', 'show', 'dev', 'eth0')
+    assert addresses.count('2001:db8:8:') == 1, f'nothing is for autoconfiguration: {addresses}'
+    answered(pod.ns, '2001:db8:8::1')
+    pod.stop()
+    w.daemon.call('port.del', name='z')
+
+
 def duplicate(w):
     """Who takes an address that the gateway has, or that another pod has, is told."""
     for address in ('2001:db8:1::1', 'fe80::1', '2001:db8:2::2'):
@@ -235,7 +266,7 @@ def main():
                 w = World(lab, workers)
             except ProcessError as e:
                 t.bail(e)
-            for part in (pings, neighbours, traces, tcp, too_big, link_local_gateway, duplicate):
+            for part in (pings, neighbours, traces, tcp, too_big, link_local_gateway, advertised, duplicate):
                 with t.case(f'{part.__name__}, {workers} workers'):
                     part(w)
             with t.case(f'packets are conserved, {workers} workers'), w.daemon.client() as c:

@@ -354,9 +354,14 @@ def bridged(t, w):
 
     claim = Ether(src=x.mac, dst=group_mac(solicited('2001:db8:5::9'))) / IPv6(
         src='::', dst=solicited('2001:db8:5::9'), hlim=255) / ICMPv6ND_NS(tgt='2001:db8:5::9')
+    hidden = Ether(src=x.mac, dst=many) / IPv6(src='fe80::7', dst=ALL_NODES, hlim=255)
     rows = [(na(IP['x'], x.mac), None), (na('2001:db8:5::9', x.mac), 'spoofed_ip'), (na(IP['x'], y.mac), 'spoofed_mac'),
             (claim, 'spoofed_ip'), (na('fe80::7', x.mac, 'fe80::7'), None),
-            (Ether(src=x.mac, dst=many) / IPv6(src='fe80::7', dst=ALL_NODES, hlim=255) / ICMPv6ND_RA(), 'nd_router')]
+            (Ether(src=x.mac, dst=many) / IPv6(src='fe80::7', dst=ALL_NODES, hlim=255) / ICMPv6ND_RA(), 'nd_router'),
+            (hidden / chain(3) / ICMPv6ND_RA(), 'nd_invalid'), (hidden / chain(20) / ICMPv6ND_RA(), 'header_too_long'),
+            (hidden / IPv6ExtHdrFragment(m=1) / ICMPv6ND_RA(), 'nd_invalid'),
+            (hidden / IPv6ExtHdrFragment(m=1, nh=60) / Raw(bytes([58, 40])), 'header_too_long'),
+            (hidden / chain(3) / UDP() / Raw(b'data'), None)]
     for packet, reason in rows:
         y.port.flush()
         before = w.probe.drops()

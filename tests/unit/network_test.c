@@ -19,7 +19,9 @@ static int setup(void **state)
 #define BLUE "'name':'blue','mode':'routed','subnets':['198.18.0.0/24']"
 #define BLUE_ANSWER                                                                                \
 	"'network':{'name':'blue','mode':'routed','mtu':1500,'gatewayMac':'02:70:72:00:00:01',"    \
-	"'subnets':['198.18.0.0/24'],'gateways':['198.18.0.1','169.254.1.1'],'proxyArp':true,"     \
+	"'subnets':['198.18.0.0/"                                                                  \
+	"24'],'gateways':['198.18.0.1','169.254.1.1'],'proxyArp':true,'routerAdvertisements':"     \
+	"false,"                                                                                   \
 	"'uplinks':[],'index':0,'ports':0,'routes':1}}"
 
 static void defaults_are_filled_in(void **state)

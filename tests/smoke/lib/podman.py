@@ -213,9 +213,9 @@ class Container:
         raise ProcessError(f'ping {address} in {self.name}: {done.stdout}{done.stderr}')
 
     def wait(self, timeout=120):
-        """Waits for its end; returns (status, output)."""
-        status = int(self.podman('wait', self.name, timeout=timeout).stdout.strip())
-        return status, self.logs()
+        """Waits for its end; returns (status, output). `podman wait` would look at it every 20 s."""
+        wait_for(f'container {self.name} to end', lambda: not self.running, timeout, 0.1)
+        return self.inspect()['State']['ExitCode'], self.logs()
 
     def stop(self, timeout=2):
         self.podman('stop', '-t', timeout, self.name)
