@@ -19,13 +19,21 @@ static uint32_t table_max;
 static const struct neighbour *leaving;
 
 /* An entry's cookie. ROUTE: it has a route of its own because somebody looked for it in a connected
- * prefix. SEARCH: it has not answered yet and counts against the port in the upper half. */
-#define COOKIE_ROUTE  1u
-#define COOKIE_SEARCH 2u
-#define COOKIE_SHIFT  16
+ * prefix, and its place in host_route is in the upper half. SEARCH: it has not answered yet and
+ * counts against the port in bits 16 to 31. */
+#define COOKIE_ROUTE      UINT64_C(1)
+#define COOKIE_SEARCH     UINT64_C(2)
+#define COOKIE_PORT       UINT64_C(0xffff0000)
+#define COOKIE_PORT_SHIFT 16
+#define COOKIE_PLACE      UINT64_C(0xffffffff00000000)
+#define PLACE_SHIFT       32
 
-/* Entries with COOKIE_ROUTE. */
+/* Entries with COOKIE_ROUTE, in no order: a change of routes looks at them alone. */
+static struct neighbour **host_route;
 static uint32_t host_routes;
+
+/* Of a request with more routes than this, all entries are looked at closely. */
+#define ROUTES_COMPARED 64
 
 /* So many unanswered questions may one port's packets cause: a pod that scans does not fill the
  * table for the others. */
@@ -41,17 +49,17 @@ static void send_probe(void *ctx, const struct neighbour *entry, bool unicast)
 
 static void search_begins(struct neighbour *entry, uint16_t port)
 {
-	entry->cookie |= COOKIE_SEARCH | (uint32_t)port << COOKIE_SHIFT;
+	entry->cookie |= COOKIE_SEARCH | (uint64_t)port << COOKIE_PORT_SHIFT;
 	port_at(port)->searched++;
 }
 
 static void search_ends(struct neighbour *entry)
 {
-	struct port_control *port = port_at((uint16_t)(entry->cookie >> COOKIE_SHIFT));
+	struct port_control *port = port_at((uint16_t)(entry->cookie >> COOKIE_PORT_SHIFT));
 
 	if (!(entry->cookie & COOKIE_SEARCH))
 		return;
-	entry->cookie &= COOKIE_ROUTE;
+	entry->cookie &= ~(COOKIE_SEARCH | COOKIE_PORT);
 	/* The port may have gone and come back as another one. */
 	if (port->searched)
 		port->searched--;
@@ -67,6 +75,23 @@ static void changed(void *ctx, struct neighbour *entry)
 
 /* ---- routes of hosts in connected prefixes ---- */
 
+static void host_route_add(struct neighbour *entry)
+{
+	entry->cookie |= COOKIE_ROUTE | (uint64_t)host_routes << PLACE_SHIFT;
+	host_route[host_routes++] = entry;
+}
+
+/* The last one takes its place. */
+static void host_route_remove(struct neighbour *entry)
+{
+	uint64_t place = entry->cookie & COOKIE_PLACE;
+	struct neighbour *last = host_route[--host_routes];
+
+	last->cookie = (last->cookie & ~COOKIE_PLACE) | place;
+	host_route[place >> PLACE_SHIFT] = last;
+	entry->cookie &= ~(COOKIE_ROUTE | COOKIE_PLACE);
+}
+
 /* 0: the host has a route of its own now; -EEXIST: somebody else's leads to it; -ENOSPC. */
 static int give_route(struct neighbour *entry, uint16_t port)
 {
@@ -78,10 +103,8 @@ static int give_route(struct neighbour *entry, uint16_t port)
 		return route.owner == ROUTE_OWNER_NEIGHBOUR ? 0 : -EEXIST;
 	rc = route_set(entry->network, &host, hop_take(HOP_VIA, entry->network, port, &entry->ip),
 	        ROUTE_OWNER_NEIGHBOUR);
-	if (!rc && !(entry->cookie & COOKIE_ROUTE)) {
-		entry->cookie |= COOKIE_ROUTE;
-		host_routes++;
-	}
+	if (!rc && !(entry->cookie & COOKIE_ROUTE))
+		host_route_add(entry);
 	return rc;
 }
 
@@ -91,8 +114,7 @@ static void take_route(struct neighbour *entry)
 
 	if (!(entry->cookie & COOKIE_ROUTE))
 		return;
-	entry->cookie &= ~COOKIE_ROUTE;
-	host_routes--;
+	host_route_remove(entry);
 	route_unset(entry->network, &host, ROUTE_OWNER_NEIGHBOUR);
 }
 
@@ -112,15 +134,25 @@ static bool is_connected(const struct neighbour *entry)
 	return false;
 }
 
-void neighbours_routes_changed(uint16_t network)
+static bool is_covered(const struct neighbour *entry, const struct dp_route *routes, size_t n)
 {
-	struct neighbour *entry;
-	uint32_t cursor = 0;
+	for (size_t k = 0; k < n; k++)
+		if (pr_prefix_contains(&routes[k].prefix, &entry->ip))
+			return true;
+	return false;
+}
 
-	while (host_routes && (entry = neighbour_next(table, &cursor)))
-		if (entry->network == network && entry->cookie & COOKIE_ROUTE &&
+void neighbours_routes_changed(const struct dp_route *routes, size_t n)
+{
+	/* Backwards: what goes is replaced by one that was looked at. */
+	for (uint32_t at = host_routes; at-- > 0;) {
+		struct neighbour *entry = host_route[at];
+
+		if (entry->network == routes->network &&
+		        (n > ROUTES_COMPARED || is_covered(entry, routes, n)) &&
 		        !is_connected(entry))
 			take_route(entry);
+	}
 }
 
 static void removed(void *ctx, struct neighbour *entry)
@@ -258,6 +290,10 @@ int neighbours_init(unsigned max)
 	if (getrandom(&config.seed, sizeof(config.seed), 0) != sizeof(config.seed))
 		return -EIO;
 	table_max = max;
+	host_routes = 0;
+	host_route = memory_alloc(max * sizeof(struct neighbour *));
+	if (!host_route)
+		return -ENOMEM;
 	table = neighbour_table_create(&memory, &config, &ops, NULL);
 	return table ? 0 : -errno;
 }
@@ -267,6 +303,8 @@ void neighbours_free(void)
 	/* Held packets lie in a pool that goes as a whole. */
 	neighbour_table_destroy(table);
 	table = NULL;
+	rte_free(host_route);
+	host_route = NULL;
 }
 
 enum neighbour_answer neighbour_mac(

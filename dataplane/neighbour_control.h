@@ -54,9 +54,10 @@ int neighbour_set_static(
         uint16_t network, uint16_t port, const struct pr_ip *address, const struct pr_mac *mac);
 /* The port is going: its neighbours, their routes and held packets go. */
 void neighbours_port_gone(uint16_t port);
-/* Routes were added or removed: hosts of connected prefixes that something more specific now leads
- * to, or nothing any more, lose the routes of their own that looking for them made. */
-void neighbours_routes_changed(uint16_t network);
+/* These routes, n of one network, were added or removed: hosts of connected prefixes that something
+ * more specific now leads to, or nothing any more, lose the routes of their own that looking for
+ * them made. */
+void neighbours_routes_changed(const struct dp_route *routes, size_t n);
 void neighbours_network_gone(uint16_t network);
 uint32_t neighbours_count(void);
 uint32_t neighbours_max(void);

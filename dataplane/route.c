@@ -139,9 +139,14 @@ static void undo_one(const struct dp_route *route, const struct undo *undo)
 /* A request's routes come in runs of one network, mostly a single one. */
 static void tell_neighbours(const struct route_request *request)
 {
-	for (size_t n = 0; n < request->n; n++)
-		if (!n || request->routes[n].network != request->routes[n - 1].network)
-			neighbours_routes_changed(request->routes[n].network);
+	const struct dp_route *routes = request->routes;
+
+	for (size_t first = 0, end; first < request->n; first = end) {
+		for (end = first + 1; end < request->n; end++)
+			if (routes[end].network != routes[first].network)
+				break;
+		neighbours_routes_changed(&routes[first], end - first);
+	}
 }
 
 static int add(void *arg)

@@ -42,7 +42,7 @@ struct neighbour {
 	uint8_t state;  /* enum neighbour_state */
 	uint8_t probes; /* sent in this state */
 	uint16_t held;
-	uint32_t cookie;
+	uint64_t cookie;
 	uint64_t since; /* when the MAC was last confirmed; before that, when it was asked for */
 	uint64_t due;   /* next timer */
 

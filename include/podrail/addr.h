@@ -214,13 +214,11 @@ static inline struct pr_ip pr_ip_link_local6(const struct pr_mac *mac)
 /* Whether the prefix covers the address; families that differ do not match. */
 static inline bool pr_prefix_contains(const struct pr_prefix *prefix, const struct pr_ip *ip)
 {
-	struct pr_prefix a = *prefix, b = {.addr = *ip, .len = prefix->len};
+	unsigned whole = prefix->len / 8, rest = prefix->len % 8;
 
-	if (prefix->addr.family != ip->family)
+	if (prefix->addr.family != ip->family || memcmp(prefix->addr.b, ip->b, whole))
 		return false;
-	pr_prefix_mask(&a);
-	pr_prefix_mask(&b);
-	return pr_ip_equal(&a.addr, &b.addr);
+	return !rest || !((prefix->addr.b[whole] ^ ip->b[whole]) >> (8 - rest));
 }
 
 #endif
