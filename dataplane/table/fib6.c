@@ -331,6 +331,7 @@ int fib6_del(struct fib6 *fib, const uint8_t addr[16], uint8_t len)
 	node = find(fib, key, len);
 	if (!node)
 		return -ENOENT;
+	store(&fib->removals, fib->removals + 1);
 	index = (uint32_t)(node - pool->own_nodes);
 	link = bucket_of(pool, key, fib->id, len);
 	while (*link != index)

@@ -7,9 +7,10 @@
  * Who writes: the tables thread, through every function that is not named lookup.
  * Who reads: workers, through fib6_lookup and fib6_lookup_bulk.
  * How it is published: a route is filled before the 32-bit release store that leads to it, and
- * reused only after the pool's retire has called back; a next hop changes by one store. While a
- * route is added, replaced or removed, each address yields either the old or the new answer, never
- * a third one. An update touches one route, whatever it covers.
+ * reused only after the pool's retire has called back; a next hop changes by one store. A lookup
+ * that overlaps a removal begins again, for it may have missed what was added before: so each
+ * address yields an answer that was right at some moment of the lookup, never a third one. An
+ * update touches one route, whatever it covers.
  */
 #ifndef DATAPLANE_TABLE_FIB6_H
 #define DATAPLANE_TABLE_FIB6_H
@@ -42,6 +43,7 @@ struct fib6_pool_stats {
 struct fib6 {
 	const struct fib6_pool *tables; /* constant after create */
 	uint32_t short_lengths;         /* bit n: there may be a prefix of length n < 32 */
+	uint32_t removals;              /* counted before each */
 	uint16_t id;
 
 	struct fib6_pool *pool;

@@ -65,7 +65,18 @@ static inline void find_lengths(
 	}
 }
 
-uint32_t fib6_lookup(const struct fib6 *fib, const uint8_t addr[16])
+/* So many removals in a row within single lookups are no longer waited for. */
+#define TRIES 64
+
+/* Whether nothing was removed since the count was read. What was removed and missed meanwhile was
+ * counted first. */
+static inline bool is_settled(const struct fib6 *fib, uint32_t removals)
+{
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return __atomic_load_n(&fib->removals, __ATOMIC_RELAXED) == removals;
+}
+
+static uint32_t lookup(const struct fib6 *fib, const uint8_t addr[16])
 {
 	const struct fib6_pool *pool = fib->tables;
 	struct fib6_key key = fib6_key_of(addr);
@@ -81,6 +92,20 @@ uint32_t fib6_lookup(const struct fib6 *fib, const uint8_t addr[16])
 
 		nexthop =
 		        find_in(pool, load(&pool->buckets[bucket]), masked, fib->id, (unsigned)len);
+	}
+	return nexthop;
+}
+
+uint32_t fib6_lookup(const struct fib6 *fib, const uint8_t addr[16])
+{
+	uint32_t nexthop = 0;
+
+	for (unsigned n = 0; n < TRIES; n++) {
+		uint32_t removals = load(&fib->removals);
+
+		nexthop = lookup(fib, addr);
+		if (is_settled(fib, removals))
+			break;
 	}
 	return nexthop;
 }
@@ -176,7 +201,7 @@ static void bulk_mixed(const struct fib6 *fib, struct probe *probe, uint32_t *ne
 	}
 }
 
-void fib6_lookup_bulk(
+static void lookup_bulk(
         const struct fib6 *fib, const uint8_t *const *addr, uint32_t *nexthop, unsigned n)
 {
 	const struct fib6_pool *pool = fib->tables;
@@ -210,4 +235,16 @@ void fib6_lookup_bulk(
 		find_lengths(fib, (uint32_t)(probe[k].key.high >> 32), probe[k].bucket,
 		        &probe[k].lengths);
 	bulk_mixed(fib, probe, nexthop, n);
+}
+
+void fib6_lookup_bulk(
+        const struct fib6 *fib, const uint8_t *const *addr, uint32_t *nexthop, unsigned n)
+{
+	for (unsigned k = 0; k < TRIES; k++) {
+		uint32_t removals = load(&fib->removals);
+
+		lookup_bulk(fib, addr, nexthop, n);
+		if (is_settled(fib, removals))
+			return;
+	}
 }

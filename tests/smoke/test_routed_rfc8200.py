@@ -9,7 +9,7 @@ from scapy.layers.inet import TCP, UDP
 from scapy.layers.inet6 import (
     ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6MLReport2, ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6ND_RA,
     ICMPv6ND_Redirect, ICMPv6ND_RS, ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr, ICMPv6PacketTooBig,
-    ICMPv6TimeExceeded, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, PadN, RouterAlert,
+    ICMPv6TimeExceeded, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, HBHOptUnknown, PadN, RouterAlert,
     in6_chksum)
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
@@ -272,6 +272,51 @@ def echo(t, w):
                    in6_chksum(58, packet[IPv6], out[0][1][54:]) == 0, text, f'{out} {drops}')
 
 
+def to_ourselves(t, w):
+    """Extension headers of packets to the gateway itself (RFC 8200 section 4)."""
+    gateway = '2001:db8:1::1'
+
+    def options(kind, header=IPv6ExtHdrDestOpt):
+        return udp(w, 'a', gateway, between=header(options=HBHOptUnknown(otype=kind, optdata=bytes(4))))
+
+    def problem(text, packet, code, pointer):
+        t.error(text, 'a', packet, 4, code, 'local_unhandled', gateway, pointer)
+
+    def unreachable_port(text, packet):
+        t.error(text, 'a', packet, 1, 4, 'local_unhandled', gateway)
+
+    unreachable_port('an unknown option that may be skipped', options(0x1e))
+    t.lost('one that asks for silence', 'a', options(0x5e), 'local_unhandled')
+    problem('one that wants to be told of', options(0x9e), 2, 42)
+    problem('one that wants to be told of if it is for one', options(0xde, IPv6ExtHdrHopByHop), 2, 42)
+    problem('hop-by-hop options that are not first', udp(
+        w, 'a', gateway, between=IPv6ExtHdrDestOpt() / IPv6ExtHdrHopByHop()), 1, 40)
+    problem('a routing header of type 0 (RFC 5095)', udp(
+        w, 'a', gateway, between=IPv6ExtHdrRouting(type=0, segleft=1, addresses=[IP['b']])), 0, 42)
+    unreachable_port('one without segments left', udp(
+        w, 'a', gateway, between=IPv6ExtHdrRouting(type=0, segleft=0, addresses=[IP['b']])))
+    t.lost('a fragment', 'a', udp(w, 'a', gateway, between=IPv6ExtHdrFragment(m=1, id=3)), 'local_unhandled')
+    unreachable_port('the only fragment (RFC 6946)', udp(w, 'a', gateway, between=IPv6ExtHdrFragment(id=3)))
+    t.lost('nine headers', 'a', udp(w, 'a', gateway, between=chain(9)), 'header_too_long')
+    t.lost('no error about a later fragment', 'a', udp(
+        w, 'a', '2001:db8:9999::1', between=IPv6ExtHdrFragment(offset=10, m=1, id=3)), 'no_route')
+    t.error('but about the first', 'a', udp(w, 'a', '2001:db8:9999::1', between=IPv6ExtHdrFragment(m=1, id=3)),
+            1, 0, 'no_route', gateway)
+    request = ICMPv6EchoRequest(id=7, seq=9, data=b'h' * 33)
+    for text, source, target, between, mac in (
+            ('behind options', IP['a'], gateway, IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt(), GATEWAY_MAC),
+            ('in the only fragment', IP['a'], gateway, IPv6ExtHdrFragment(id=3), GATEWAY_MAC),
+            ('to all nodes', 'fe80::77', ALL_NODES, None, group_mac(ALL_NODES)),
+            ('to all routers', IP['a'], ALL_ROUTERS, None, group_mac(ALL_ROUTERS))):
+        ip = IPv6(src=source, dst=target)
+        text, out, drops = t.run(f'echo {text}', 'a', frame(w, 'a', ip / between / request if between else ip / request, mac))
+        packet = Ether(out[0][1]) if out else None
+        own = 'fe80::1' if target in (ALL_NODES, ALL_ROUTERS) else target
+        t.t.ok(len(out) == 1 and not drops and packet[IPv6].nh == 58 and (packet[IPv6].src, packet[IPv6].dst) == (own, source)
+               and ICMPv6EchoReply in packet and packet[ICMPv6EchoReply].data == b'h' * 33 and
+               in6_chksum(58, packet[IPv6], out[0][1][54:]) == 0, text, f'{out} {drops}')
+
+
 def solicitation(w, name, target, src=None, dst=None, option=True, mac=None, hlim=255, extra=None):
     ip = IPv6(src=src or IP[name], dst=dst or solicited(target), hlim=hlim) / ICMPv6ND_NS(tgt=target)
     if option:
@@ -391,7 +436,7 @@ def main():
         with Lab('rfc8200') as lab:
             world = World(lab, workers)
             table = Table(t, world, f'{workers} workers')
-            for part in (headers, addresses, hop_limit, unreachable, echo, discovery, bridged, limits):
+            for part in (headers, addresses, hop_limit, unreachable, echo, to_ourselves, discovery, bridged, limits):
                 part(table, world)
             with t.case(f'packets are conserved ({workers} workers)'):
                 world.probe.conserved()

@@ -339,6 +339,32 @@ static void *reader(void *arg)
 	return (void *)(uintptr_t)wrong;
 }
 
+/* One address, covered by a /63 or by its two halves by turns: always by something. */
+static void *turns_reader(void *arg)
+{
+	uint64_t *turn = &turns[(uintptr_t)arg], wrong = 0;
+	uint8_t addr[4][16];
+	const uint8_t *at[4];
+	uint32_t nexthop[4];
+
+	for (unsigned k = 0; k < 4; k++) {
+		memset(addr[k], 0, 16);
+		addr[k][0] = 0x20;
+		addr[k][3] = (uint8_t)(k / 2); /* not all below one /32 */
+		addr[k][7] = (uint8_t)(k % 2);
+		at[k] = addr[k];
+	}
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		fib6_lookup_bulk(shared_fib, at, nexthop, (uintptr_t)arg ? 4 : 2);
+		for (unsigned k = 0; k < 2; k++)
+			wrong += nexthop[k] != 63 && nexthop[k] != 64;
+		nexthop[0] = fib6_lookup(shared_fib, addr[1]);
+		wrong += nexthop[0] != 63 && nexthop[0] != 64;
+		__atomic_store_n(turn, *turn + 1, __ATOMIC_RELEASE);
+	}
+	return (void *)(uintptr_t)wrong;
+}
+
 static void wait_for_readers(void)
 {
 	struct timespec pause = {.tv_nsec = 50000};
@@ -376,6 +402,43 @@ static void readers_see_old_or_new(void **state)
 				        host ? 0x200u + addr[15] : 0x100u + addr[7], 0);
 			else
 				fib6_del(shared_fib, addr, host ? 128 : 64);
+		}
+		wait_for_readers();
+		grace_end();
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (unsigned k = 0; k < 2; k++) {
+		void *wrong;
+
+		pthread_join(thread[k], &wrong);
+		assert_ptr_equal(wrong, NULL);
+	}
+	fib6_destroy(shared_fib);
+	grace_end();
+	fib6_pool_destroy(pool);
+}
+
+/* What replaces a route is added before that is removed: no lookup may fall between the two. */
+static void replaced_routes_never_leave_a_gap(void **state)
+{
+	struct fib6_pool *pool = fib6_pool_create(NULL, 8192, 5, grace_retire, NULL);
+	uint8_t whole[16] = {0x20}, half[16] = {0x20, [7] = 1};
+	pthread_t thread[2];
+
+	(void)state;
+	__atomic_store_n(&stop, false, __ATOMIC_RELAXED);
+	shared_fib = fib6_create(pool, 3);
+	fib6_add(shared_fib, whole, 63, 63, 0);
+	for (uintptr_t k = 0; k < 2; k++)
+		assert_int_equal(pthread_create(&thread[k], NULL, turns_reader, (void *)k), 0);
+	for (int round = 0; round < 400; round++) {
+		for (int n = 0; n < 500; n++) {
+			fib6_add(shared_fib, whole, 64, 64, 0);
+			fib6_add(shared_fib, half, 64, 64, 0);
+			fib6_del(shared_fib, whole, 63);
+			fib6_add(shared_fib, whole, 63, 63, 0);
+			fib6_del(shared_fib, whole, 64);
+			fib6_del(shared_fib, half, 64);
 		}
 		wait_for_readers();
 		grace_end();
@@ -465,6 +528,7 @@ int main(void)
 	        cmocka_unit_test(what_is_wrong_is_refused),
 	        cmocka_unit_test(full),
 	        cmocka_unit_test(readers_see_old_or_new),
+	        cmocka_unit_test(replaced_routes_never_leave_a_gap),
 	        cmocka_unit_test(a_full_table),
 	};
 
