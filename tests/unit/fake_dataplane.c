@@ -529,7 +529,10 @@ int dp_port_counters(uint16_t index, struct dp_port_counters *counters)
 void dp_totals(struct dp_totals *totals)
 {
 	*totals = fake_dp.totals;
-	totals->routes.size = FAKE_ROUTES_MAX;
+	if (!totals->routes.size)
+		totals->routes.size = FAKE_ROUTES_MAX;
+	if (!totals->routes6.size)
+		totals->routes6.size = FAKE_ROUTES_MAX;
 	totals->routes.used = dp.routes;
 	totals->ports.size = PR_PORTS_MAX;
 	totals->ports.used = fake_dp_ports();

@@ -243,6 +243,33 @@ static void sync_of_both_families(void **state)
 	        "{'owner':'bgp','network':'blue','step':'commit'}");
 }
 
+/* Each family has a limit of its own, and a chunk that goes beyond one is not taken at all. */
+static void sync_of_too_many(void **state)
+{
+	(void)state;
+	fake_dp.totals.routes.size = 3;
+	fake_dp.totals.routes6.size = 2;
+	call_ok("route.sync", "{'owner':'bgp','network':'blue','step':'begin'}");
+	call_ok("route.sync", "{'owner':'bgp','network':'blue','step':'chunk','routes':["
+	                      "{'prefix':'10.1.0.0/16','port':'up'},"
+	                      "{'prefix':'10.2.0.0/16','port':'up'},"
+	                      "{'prefix':'2001:db8:a1::/48','port':'up'}]}");
+	call_refused(PR_ERR_FULL, "routes", "2 IPv6 routes; raise limits.routes6", "route.sync",
+	        "{'owner':'bgp','network':'blue','step':'chunk','routes':["
+	        "{'prefix':'10.3.0.0/16','port':'up'},"
+	        "{'prefix':'2001:db8:a2::/48','port':'up'},"
+	        "{'prefix':'2001:db8:a3::/48','port':'up'}]}");
+	call_refused(PR_ERR_FULL, "routes", "3 IPv4 routes; raise limits.routes of", "route.sync",
+	        "{'owner':'bgp','network':'blue','step':'chunk','routes':["
+	        "{'prefix':'10.3.0.0/16','port':'up'},"
+	        "{'prefix':'10.4.0.0/16','port':'up'}]}");
+	call_ok("route.sync", "{'owner':'bgp','network':'blue','step':'chunk','routes':["
+	                      "{'prefix':'10.3.0.0/16','port':'up'},"
+	                      "{'prefix':'2001:db8:a2::/48','port':'up'}]}");
+	call_answers("{'added':5,'removed':0,'kept':0}", "route.sync",
+	        "{'owner':'bgp','network':'blue','step':'commit'}");
+}
+
 /* ---- neighbours ---- */
 
 #define N(port, mac)                                                                               \
@@ -373,6 +400,7 @@ int main(void)
 	        TEST(pages_of_both_families),
 	        TEST(all_comes_back),
 	        TEST(sync_of_both_families),
+	        TEST(sync_of_too_many),
 	        TEST(one_address_on_two_links),
 	        TEST(uncommitted_ones_of_one_link),
 	        TEST(learned_ones_of_one_link),
