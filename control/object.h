@@ -108,8 +108,9 @@ struct port **port_sorted(size_t *n);
 size_t port_count(void);
 /* The port of the network that has this address as its own, or NULL. */
 struct port *port_with_address(const struct network *network, const struct pr_ip *ip);
-/* Whether ip is our own link-local address on the port's link (routed networks): fe80::1 towards
- * pods, made from the MAC address on uplinks, as the data plane has it. */
+/* Our own link-local address on the port's link (routed networks): fe80::1 towards pods, made from
+ * the MAC address on uplinks, as the data plane has it. And whether ip is that one. */
+struct pr_ip port_our_link_local(const struct port *port);
 bool port_is_our_link_local(const struct port *port, const struct pr_ip *ip);
 /* The port as answers show it. */
 cJSON *port_json(const struct port *port);

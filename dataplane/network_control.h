@@ -25,6 +25,10 @@ struct port_control {
 	struct dp_port_spec spec;
 	uint32_t learned;  /* MAC addresses */
 	uint32_t searched; /* neighbours that were made for its packets and have not answered */
+	/* Router advertisements since the guest listens, up to the first few; when the next is due.
+	 */
+	uint8_t advertised;
+	uint64_t advertise_ms;
 	uint16_t n_links;
 	struct port_link {
 		uint16_t segment, tag;

@@ -3,20 +3,27 @@
 
 #include <stdlib.h>
 
+#include <rte_random.h>
+
 #include "dataplane/network_control.h"
+#include "dataplane/port/vhost_user/vhost.h"
 #include "dataplane/stage/ip6.h"
 #include "dataplane/tables.h"
 
-#define LIFETIME_S    1800   /* RFC 4861 6.2.1: three times the interval */
-#define INTERVAL_MS   600000 /* MaxRtrAdvInterval */
+/* RFC 4861 sections 6.2.1 and 10. */
+#define INTERVAL_MS     600000 /* MaxRtrAdvInterval */
+#define INTERVAL_MIN_MS (INTERVAL_MS / 3)
+#define LIFETIME_S      (3 * INTERVAL_MS / 1000)
+#define INITIAL         3     /* MAX_INITIAL_RTR_ADVERTISEMENTS */
+#define INITIAL_MS      16000 /* MAX_INITIAL_RTR_ADVERT_INTERVAL */
+
+#define SENT_A_TICK   64 /* more would not fit the ring beside what else is injected */
 #define HOP_LIMIT     64
 #define RA_BYTES      16 /* without options */
 #define MTU_BYTES     8
 #define PREFIX_BYTES  32
 #define PREFIX_ONLINK 0x80
 #define FOREVER       UINT32_MAX
-
-static uint64_t due_ms;
 
 struct advertised *advertised_make(const struct dp_network_spec *spec)
 {
@@ -87,7 +94,7 @@ static void send_unsolicited(uint16_t index, const struct advertised *advertised
 
 	if (!m || rte_pktmbuf_tailroom(m) < RA_FRAME_MAX) {
 		rte_pktmbuf_free(m);
-		return; /* there is another one in ten minutes, and every pod may ask */
+		return; /* there will be another, and every pod may ask */
 	}
 	rte_pktmbuf_append(m, ra_fill(rte_pktmbuf_mtod(m, uint8_t *), &shared->port[index],
 	                              advertised, NULL, NULL));
@@ -101,19 +108,54 @@ static void send_unsolicited(uint16_t index, const struct advertised *advertised
 	tables_inject(0, m);
 }
 
+/* What the port's network advertises to it; NULL: nothing. */
+static const struct advertised *advertised_to(const struct port_control *control)
+{
+	const struct segment *segment;
+
+	if (!control->used || control->spec.kind != DP_PORT_VHOST_USER)
+		return NULL;
+	segment = &shared->segment[network_at(control->spec.network)->routed_segment];
+	return segment->routed ? segment->advertised : NULL;
+}
+
+static bool guest_listens(uint16_t index)
+{
+	uint64_t guest =
+	        atomic_load_explicit(&shared->port[index].device->guest, memory_order_relaxed);
+
+	return GUEST_QUEUES(guest, GUEST_RX_SHIFT) != 0;
+}
+
+/* RFC 4861 section 6.2.4: the first few follow one another quickly, then at random, so that many
+ * pods are not told at once. */
+static uint64_t interval_after(unsigned sent)
+{
+	if (sent < INITIAL)
+		return INITIAL_MS;
+	return INTERVAL_MIN_MS + rte_rand_max(INTERVAL_MS - INTERVAL_MIN_MS + 1);
+}
+
 void ra_tick(uint64_t now_ms)
 {
-	if (now_ms < due_ms)
-		return;
-	due_ms = now_ms + INTERVAL_MS;
-	for (uint16_t n = 0; n < PR_PORTS_MAX; n++) {
-		const struct port_control *port = port_at(n);
-		const struct segment *segment;
+	unsigned left = SENT_A_TICK;
 
-		if (!port->used || port->spec.kind != DP_PORT_VHOST_USER)
+	for (uint16_t n = 0; left && n < PR_PORTS_MAX; n++) {
+		struct port_control *control = port_at(n);
+		const struct advertised *advertised = advertised_to(control);
+
+		if (!advertised)
 			continue;
-		segment = &shared->segment[network_at(port->spec.network)->routed_segment];
-		if (segment->routed && segment->advertised)
-			send_unsolicited(n, segment->advertised);
+		if (!guest_listens(n)) {
+			control->advertised = 0;
+			control->advertise_ms = 0;
+			continue;
+		}
+		if (now_ms < control->advertise_ms)
+			continue;
+		send_unsolicited(n, advertised);
+		control->advertised += control->advertised < INITIAL;
+		control->advertise_ms = now_ms + interval_after(control->advertised);
+		left--;
 	}
 }

@@ -26,7 +26,8 @@ struct advertised *advertised_make(const struct dp_network_spec *spec);
 uint16_t ra_fill(uint8_t *frame, const struct port *port, const struct advertised *advertised,
         const uint8_t *to, const uint8_t *mac);
 
-/* Sends the unsolicited ones when they are due. Tables thread. */
+/* Sends the unsolicited ones that are due: to each pod on its own schedule, which begins when its
+ * guest listens. Tables thread, ten times a second. */
 void ra_tick(uint64_t now_ms);
 
 #endif
