@@ -44,6 +44,9 @@ static unsigned no_rx(struct device *device, uint16_t queue, struct batch *batch
 	return 0;
 }
 
+/* So that what was read counts for something. */
+static volatile unsigned bytes_seen;
+
 /* Reads every byte that is sent, so that the sanitizer looks too; refuses some. */
 static uint64_t checking_tx(
         struct device *device, struct worker *by, struct batch *batch, uint64_t mask)
@@ -74,7 +77,7 @@ static uint64_t checking_tx(
 		if (++calls % 17)
 			sent |= UINT64_C(1) << i;
 	}
-	need(sum != 1, "never");
+	bytes_seen = sum;
 	return sent;
 }
 
