@@ -218,6 +218,26 @@ static void all_comes_back(void **state)
 	assert_int_equal(fake_dp_routes(), routes - 1);
 }
 
+static void get_tells_what_the_tables_do(void **state)
+{
+	(void)state;
+	call_answers("{'route':{'network':'blue','prefix':'2001:db8:1::5/128','gateway':'',"
+	             "'port':'p1','type':'port','owner':'port','state':'active'},"
+	             "'nextHop':{'type':'port','port':'p1','gateway':'2001:db8:1::5','mac':'',"
+	             "'state':'unresolved'}}",
+	        "route.get", "{'network':'blue','address':'2001:db8:1::5'}");
+	call_refused(PR_ERR_NOT_FOUND, "address", "no route to 2001:db8:ffff::1", "route.get",
+	        "{'network':'blue','address':'2001:db8:ffff::1'}");
+	call_ok("route.add", R("::/0", ",'gateway':'fe80::9','port':'up'"));
+	call_answers("{'route':{'network':'blue','prefix':'::/0','gateway':'fe80::9','port':'up',"
+	             "'type':'via','owner':'static','state':'active'},"
+	             "'nextHop':{'type':'via','port':'up','gateway':'fe80::9','mac':'',"
+	             "'state':'unresolved'}}",
+	        "route.get", "{'network':'blue','address':'2001:db8:ffff::1'}");
+	call_refused(PR_ERR_PARAMS, "address", "link-local", "route.get",
+	        "{'network':'blue','address':'fe80::9'}");
+}
+
 static void sync_of_both_families(void **state)
 {
 	static const char chunk[] = "{'owner':'bgp','network':'blue','step':'chunk','routes':["
@@ -399,6 +419,7 @@ int main(void)
 	        TEST(one_prefix_has_one_owner),
 	        TEST(pages_of_both_families),
 	        TEST(all_comes_back),
+	        TEST(get_tells_what_the_tables_do),
 	        TEST(sync_of_both_families),
 	        TEST(sync_of_too_many),
 	        TEST(one_address_on_two_links),
