@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-# podrail-test: limit=120
+# podrail-test: limit=120 flavours=release
 """Router advertisements, asked for and not, as RFC 4861 sections 6.1.2 and 6.2 have them; none where none are wanted."""
 
 import time
