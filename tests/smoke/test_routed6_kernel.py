@@ -88,7 +88,7 @@ class World:
 
 
 def answered(ns, target, size=None, extra=()):
-    got = ns.ping(target, count=2, size=size, extra=('-w', '20', *extra))
+    got = ns.ping(target, count=2, interval=0.02, size=size, extra=('-w', '20', *extra))
     assert got >= 2, f'{ns.name} to {target}: {got} of 2 answered'
 
 

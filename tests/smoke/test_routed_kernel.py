@@ -94,7 +94,7 @@ def answered(ns, target, size=None, extra=()):
     """Two answers within a time that any machine makes.
     Without -w, ping waits two round trips at most; with it, it goes on until two were answered.
     """
-    got = ns.ping(target, count=2, size=size, extra=('-w', '20', *extra))
+    got = ns.ping(target, count=2, interval=0.02, size=size, extra=('-w', '20', *extra))
     assert got >= 2, f'{ns.name} to {target}: {got} of 2 answered'
 
 
