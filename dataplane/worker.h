@@ -54,7 +54,6 @@ struct poll_list {
  * time, so that many silent ports cost the busy ones little. The worker's own. */
 struct poll_order {
 	uint64_t generation; /* of the list that the indexes below are about */
-	bool has_nic;        /* some queue drops what nobody takes in time */
 	uint16_t n_hot, n;   /* order[0 .. n_hot) are hot, the rest cold */
 	uint16_t hot_next, cold_next;
 	uint16_t order[POLLS_MAX]; /* indexes into the list */

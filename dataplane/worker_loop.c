@@ -7,7 +7,6 @@
 #include <rte_prefetch.h>
 #include <rte_ring_elem.h>
 
-#include "dataplane/port/eth.h"
 #include "dataplane/port/vhost_user/vhost.h"
 #include "dataplane/stage/ip4.h"
 #include "dataplane/stage/stage.h"
@@ -20,11 +19,6 @@
 #define COLD_BETWEEN   4u   /* in a turn that found nothing, while some queue is hot */
 #define IDLE_SLEEP_MIN 4000 /* nanoseconds */
 #define IDLE_SLEEP_MAX 200000
-/* Guests wait when their rings are full, so that a worker that has only such may sleep longer once
- * it was idle for DEEP_AFTER_MS: the first packet comes up to this much later, and 100 silent ports
- * cost about a hundredth of a core. A NIC's queue would overflow. */
-#define IDLE_SLEEP_DEEP 1200000
-#define DEEP_AFTER_MS   100
 
 bool worker_post(struct worker *worker, const struct event *event)
 {
@@ -93,9 +87,7 @@ static void order_anew(struct poll_order *order, const struct poll_list *polls, 
 	order->generation = polls->generation;
 	order->n = order->n_hot = (uint16_t)polls->n;
 	order->hot_next = order->cold_next = 0;
-	order->has_nic = false;
 	for (unsigned n = 0; n < polls->n; n++) {
-		order->has_nic |= polls->queue[n].device->ops == &eth_ops;
 		order->order[n] = (uint16_t)n;
 		order->seen[n] = now;
 	}
@@ -237,7 +229,7 @@ static void gather_sampled(struct worker *worker, struct batch *batch)
 }
 
 /* Nothing to do: gives the core away for longer and longer, and holds up no grace period. */
-static void nap(struct worker *worker, unsigned empty_turns, uint64_t idle)
+static void nap(struct worker *worker, unsigned empty_turns)
 {
 	unsigned long sleep = IDLE_SLEEP_MIN;
 
@@ -247,8 +239,6 @@ static void nap(struct worker *worker, unsigned empty_turns, uint64_t idle)
 	}
 	sleep <<= RTE_MIN((empty_turns - IDLE_PAUSES) / 8, 8u);
 	sleep = RTE_MIN(sleep, (unsigned long)IDLE_SLEEP_MAX);
-	if (!worker->polling.has_nic && idle > shared->tsc_hz / 1000 * DEEP_AFTER_MS)
-		sleep = IDLE_SLEEP_DEEP;
 	atomic_store_explicit(&worker->sleeping, true, memory_order_relaxed);
 	rte_rcu_qsbr_thread_offline(shared->qsbr, worker->qsbr_id);
 	clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = (long)sleep}, NULL);
@@ -281,7 +271,7 @@ void worker_loop(struct worker *worker)
 {
 	struct counters *counters = &worker->counters;
 	unsigned empty_turns = 0;
-	uint64_t start = rte_rdtsc(), last_busy = start;
+	uint64_t start = rte_rdtsc();
 
 	worker->now = start;
 	while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {
@@ -292,10 +282,9 @@ void worker_loop(struct worker *worker)
 		counter_add(&counters->polls, 1);
 		if (busy) {
 			empty_turns = 0;
-			last_busy = worker->now;
 		} else {
 			empty_turns++;
-			nap(worker, empty_turns, worker->now - last_busy);
+			nap(worker, empty_turns);
 		}
 		now = rte_rdtsc();
 		counter_add(
