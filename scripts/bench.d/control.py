@@ -9,7 +9,9 @@ import statistics
 import subprocess
 import time
 
+import idle
 from cases import matching
+from idle import arp_request
 from lib import Lab, wait_for
 from lib.churn import NETWORKS, churn
 from lib.front_end import FrontEnd
@@ -19,7 +21,6 @@ from measure import quartiles
 DEBIAN = '/usr/lib/cni'
 ADD_BAR = 0.5
 NETWORK = {'name': 'n', 'mode': 'routed', 'subnets': ['198.18.0.0/16']}
-BROADCAST = b'\xff' * 6
 
 
 def clock():
@@ -88,15 +89,6 @@ def cni_add(quick):
         f'{timed(ours)}; bridge plugin {timed(theirs)}; ratio {ratio:.2f}',
         f'{"pass" if ratio <= ADD_BAR else "fail"}', bar=ADD_BAR, ratio=ratio,
         podrail_ms=ours, bridge_ms=theirs)
-
-
-def arp_request(mac, address, target):
-    def ip(text):
-        return bytes(int(b) for b in text.split('.'))
-
-    mac = bytes.fromhex(mac.replace(':', ''))
-    return (BROADCAST + mac + bytes.fromhex('0806' '0001080006040001') + mac + ip(address) + bytes(6)
-            + ip(target) + bytes(18))
 
 
 def cni_first_packet(quick):
@@ -258,37 +250,6 @@ def _answers(daemon):
         return False
 
 
-def cpu_seconds(pid):
-    """{thread name: seconds} of CPU so far."""
-    times = {}
-    for task in os.listdir(f'/proc/{pid}/task'):
-        with open(f'/proc/{pid}/task/{task}/stat', encoding='utf-8') as f:
-            text = f.read()
-        with open(f'/proc/{pid}/task/{task}/schedstat', encoding='ascii') as f:
-            nanoseconds = int(f.read().split()[0])
-        times[f'{text[text.index("(") + 1:text.rindex(")")]}:{task}'] = nanoseconds / 1e9
-    return times
-
-
-def idle_cpu(quick):
-    """100 ports, no pod connected, one worker with idle "sleep"."""
-    seconds = 3 if quick else 10
-    with Lab('bench') as lab:
-        daemon = lab.daemon(networks=[NETWORK], idle='sleep')
-        with daemon.client(60) as client:
-            add_ports(client, lab, 100)
-        time.sleep(1.5)
-        before = cpu_seconds(daemon.pid)
-        time.sleep(seconds)
-        after = cpu_seconds(daemon.pid)
-        daemon.stop()
-    share = {name: 100 * (after[name] - before.get(name, 0)) / seconds for name in after}
-    worker = sum(v for name, v in share.items() if name.startswith('worker'))
-    return result('idle CPU, 100 ports without pods, idle "sleep"',
-                  f'worker {worker:.2f} % of a core, whole daemon {sum(share.values()):.2f} %',
-                  worker_percent=worker, threads_percent=share)
-
-
 def churn_loss(quick):
     """What a closed-loop stream, bridged and routed, loses while 100 ports come and go, every second with a guest."""
     count, rounds = 100, 1 if quick else 5
@@ -317,12 +278,13 @@ def churn_loss(quick):
 
 MEASUREMENTS = {
     'cni-add': cni_add, 'cni-first-packet': cni_first_packet, 'route-sync': route_sync,
-    'route-add': route_batches, 'port-add': port_add, 'start': start_time, 'idle': idle_cpu,
-    'churn': churn_loss,
+    'route-add': route_batches, 'port-add': port_add, 'start': start_time,
+    'churn': churn_loss, **idle.MEASUREMENTS,
 }
 
 
-BARS = {'cni-add': f'pass <= {ADD_BAR:g} x bridge plugin', 'churn': 'pass: 0 missing'}
+BARS = {'cni-add': f'pass <= {ADD_BAR:g} x bridge plugin', 'churn': 'pass: 0 missing',
+        **idle.BARS}
 
 
 def names(patterns):

@@ -198,7 +198,13 @@ class FrontEnd:
             self.memory[avail + 4 + 2 * slot:avail + 6 + 2 * slot] = struct.pack('=H', slot)
             self.sent += 1
         self.memory[avail + 2:avail + 4] = struct.pack('=H', self.sent & 0xffff)
-        os.eventfd_write(self.fds[3], 1)
+        if self.wants_kick():
+            os.eventfd_write(self.fds[3], 1)
+
+    def wants_kick(self):
+        """Whether the back end wants to be told of frames (VRING_USED_F_NO_NOTIFY)."""
+        at = AREA + 12288
+        return not struct.unpack('=H', self.memory[at:at + 2])[0] & 1
 
     def used(self):
         """How many of the frames sent the back end has given back (modulo 65536)."""
