@@ -7,6 +7,7 @@
 
 #include "dataplane/network_control.h"
 #include "dataplane/tables.h"
+#include "dataplane/worker_idle.h"
 
 static struct poll_list *current(unsigned worker)
 {
@@ -30,6 +31,7 @@ static void list_publish(unsigned worker, struct poll_list *list)
 	struct poll_list *old = current(worker);
 
 	atomic_store_explicit(&workers[worker]->polls, list, memory_order_release);
+	worker_wake(workers[worker]);
 	if (old != tables_empty_polls())
 		tables_retire(free, old);
 }

@@ -51,6 +51,10 @@ struct device_ops {
 	 * turns says in how many it comes (POLL_AHEAD .. 1), so that each step finds the last one's
 	 * pointer. May be NULL. */
 	void (*approach)(struct device *device, uint16_t queue, unsigned turns);
+	/* From now on packets of a receive queue wake the worker (worker_watch), until it takes
+	 * some. False: it can not, the queue must be polled. May be NULL: none can. The caller
+	 * puts a full fence behind it and polls once more. */
+	bool (*arm)(struct device *device, uint16_t queue, struct worker *worker);
 };
 
 #define POLL_AHEAD 3

@@ -13,6 +13,7 @@
 #include <rte_ring_elem.h>
 
 #include "dataplane/tables.h"
+#include "dataplane/worker_idle.h"
 
 #define TICK_MS       100 /* timers, when nothing else happens */
 #define GRACE_TICK_MS 1   /* while something waits for a grace period */
@@ -199,8 +200,10 @@ void tables_inject(unsigned worker, struct rte_mbuf *m)
 {
 	if (worker >= shared->n_workers)
 		worker = 0;
-	if (rte_ring_sp_enqueue(workers[worker]->inject, m) == 0)
+	if (rte_ring_sp_enqueue(workers[worker]->inject, m) == 0) {
+		worker_wake(workers[worker]);
 		return;
+	}
 	if (mbuf_note(m)->generated)
 		rte_pktmbuf_free(m);
 	else

@@ -60,6 +60,25 @@ struct poll_order {
 	uint32_t seen[POLLS_MAX];  /* by index: when it last had packets, TSC >> SEEN_SHIFT */
 };
 
+/* How a worker waits while there is nothing to do (worker_idle.c). The worker's own but for what
+ * says otherwise. */
+struct worker_idle {
+	uint64_t busy_at;   /* TSC when a turn last found something */
+	uint64_t looked_at; /* TSC of the last turn that polled everything while armed */
+	uint64_t tsc_us;
+	bool armed;  /* all queues that have kicks are to be told of by them */
+	bool look;   /* the next turn polls all queues, silent or not */
+	bool kicked; /* the last wait ended with a kick */
+	unsigned vain;
+	int epoll; /* kicks of its queues, and wake; the guests thread takes out what it closes */
+	int wake;  /* eventfd: whoever clears waiting writes it */
+	/* The worker sets it before it looks for news for the last time. */
+	_Atomic bool waiting;
+	uint64_t generation; /* of the list that the indexes below are about */
+	unsigned n_unarmed;  /* queues without kicks: they are polled now and then */
+	uint16_t unarmed[POLLS_MAX];
+};
+
 enum event_type {
 	EVENT_MAC,       /* a source MAC that the MAC table does not know there */
 	EVENT_NEIGHBOUR, /* an ARP sender */
@@ -125,6 +144,7 @@ struct worker {
 	struct rte_ring *events; /* this worker produces, the tables thread consumes */
 	struct rte_ring *inject; /* the tables thread produces, this worker consumes */
 	struct poll_order polling;
+	struct worker_idle idle;
 	struct batch batch;
 	struct batch copies;   /* of floods, and packets made by stages: they start at tx */
 	struct batch segments; /* of one packet that its receiver does not cut itself */

@@ -6,7 +6,7 @@
 
 #include "dataplane/port/vhost_user/ring.h"
 #include "dataplane/port/vhost_user/vhost.h"
-#include "dataplane/worker.h"
+#include "dataplane/worker_idle.h"
 
 static inline struct guest_ring *ring_of(struct device *device, unsigned q)
 {
@@ -25,9 +25,33 @@ static unsigned vhost_rx(struct device *device, uint16_t queue, struct batch *ba
 	if (!ring)
 		return 0;
 	n = ring->is_packed ? packed_rx(ring, batch, n) : split_rx(ring, batch, n);
-	if (n)
-		batch->source[batch->n_sources++] = ring;
+	if (!n)
+		return 0;
+	if (unlikely(ring->armed))
+		ring_disarm(ring);
+	batch->source[batch->n_sources++] = ring;
 	return n;
+}
+
+/* A queue that does not run has nothing to tell; who starts it wakes the workers. */
+static bool vhost_arm(struct device *device, uint16_t queue, struct worker *worker)
+{
+	struct guest_ring *ring = ring_of(device, 2u * queue + 1);
+	uint8_t us = (uint8_t)(worker->index + 1);
+
+	if (!ring)
+		return true;
+	if (ring->kick_fd < 0)
+		return false;
+	if (ring->watcher != us) {
+		/* It came from another worker. */
+		if (ring->watcher)
+			worker_unwatch(worker_at(ring->watcher - 1u), ring->kick_fd);
+		ring->watcher = worker_watch(worker, ring->kick_fd) ? us : 0;
+	}
+	if (ring->watcher && !ring->armed)
+		ring_arm(ring);
+	return ring->watcher;
 }
 
 static void signal_if_wanted(struct worker *worker, struct guest_ring *ring)
@@ -204,4 +228,5 @@ const struct device_ops vhost_ops = {
         .tx = vhost_tx,
         .prepare = vhost_prepare,
         .approach = vhost_approach,
+        .arm = vhost_arm,
 };
