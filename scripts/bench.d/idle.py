@@ -40,7 +40,7 @@ def shares(pid, seconds):
     return {name: 100 * (after[name] - before.get(name, 0)) / elapsed for name in after}
 
 
-def _add_port(client, lab, i, mode='client'):
+def add_port(client, lab, i, mode='client'):
     return client.call('port.add', name=f'p{i}', kind='vhost-user', network='n', mode=mode,
                        socket=lab.socket_path(f'p{i}'),
                        addresses=[f'198.18.{1 + i // 250}.{1 + i % 250}/16'])['port']
@@ -64,7 +64,7 @@ def _idle(quick, connected):
             for i in range(PORTS):
                 if connected:
                     guests.append(FrontEnd(lab.socket_path(f'p{i}')))
-                _add_port(client, lab, i)
+                add_port(client, lab, i)
             for guest in guests:
                 guest.connect().start()
             if connected:
@@ -109,16 +109,20 @@ def first_packet(guest, frame, timeout=5):
     return (time.perf_counter() - start) * 1000
 
 
-def wake_times(lab, daemon, ports, tries, pause):
-    """first_packet() of the last of so many ports, each time after so many silent seconds."""
+def wake_times(lab, daemon, ports, tries, pause, before=lambda: None):
+    """
+    first_packet() of the last of so many ports, each time after so many silent seconds. before() is
+    called once all guests are there.
+    """
     guests, times = [], []
     with daemon.client(60) as client:
         for i in range(ports):
             guests.append(FrontEnd(lab.socket_path(f'p{i}')))
-            port = _add_port(client, lab, i)
+            port = add_port(client, lab, i)
         for guest in guests:
             guest.connect().start()
         _wait_up(client, ports)
+    before()
     frame = arp_request(port['mac'], port['addresses'][0].split('/')[0], '198.18.0.1')
     affinity = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {lab.cpus[-1]})   # not on the worker's CPU: this one spins
