@@ -242,6 +242,7 @@ const struct verb verb_table[] = {
 
 	VERB("worker.list", "list the workers and what they poll", "worker list", READ, NONE, LIST("workers")),
 	VERB("worker.show", "show one worker with its stages", "worker show 0", READ, FIELDS(worker_show)),
+	VERB("worker.rebalance", "move queues from busy workers to others", "worker rebalance", NONE, LIST("moves")),
 
 	VERB("config.show", "show the effective configuration", "config show", READ, NONE),
 	VERB("config.check", "check a configuration as start-up would", "config check /etc/podrail/podraild.json", READ, FIELDS(config_check)),

@@ -85,6 +85,7 @@ struct device {
 	_Atomic uint8_t accepts;
 	uint16_t eth_id; /* eth: DPDK's number; constant */
 	uint16_t n_tx;   /* eth: transmit queues; constant */
+	int16_t numa;    /* node that it is on, -1: unknown; constant */
 };
 
 /* What a port may send. Immutable; published by port.guard, retired through QSBR. */

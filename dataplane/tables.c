@@ -12,6 +12,7 @@
 #include <rte_malloc.h>
 #include <rte_ring_elem.h>
 
+#include "dataplane/polls.h"
 #include "dataplane/tables.h"
 #include "dataplane/worker_idle.h"
 
@@ -298,6 +299,7 @@ static void *tables_main(void *arg)
 			tables.last_tick_ms = tables.now_ms;
 			neighbours_tick(tables.now_ms);
 			fdb_tick(tables.now_ms);
+			loads_sample(tables.now_ms);
 		}
 		reclaim(false);
 		if (!more)

@@ -36,6 +36,7 @@ static void *worker_main(void *arg)
 		atomic_store(&worker->state, WORKER_FAILED);
 		return NULL;
 	}
+	worker->numa = (int)rte_socket_id();
 	/* Sleeps of a few microseconds mean it. */
 	prctl(PR_SET_TIMERSLACK, 1000);
 	rte_rcu_qsbr_thread_register(shared->qsbr, worker->qsbr_id);

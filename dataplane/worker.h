@@ -53,11 +53,15 @@ struct poll_list {
 /* In which order a worker polls: queues that had packets lately each turn, the others a few at a
  * time, so that many silent ports cost the busy ones little. The worker's own. */
 struct poll_order {
-	uint64_t generation; /* of the list that the indexes below are about */
+	uint64_t generation; /* of the list that the indexes below are about; stored last */
 	uint16_t n_hot, n;   /* order[0 .. n_hot) are hot, the rest cold */
 	uint16_t hot_next, cold_next;
 	uint16_t order[POLLS_MAX]; /* indexes into the list */
-	uint32_t seen[POLLS_MAX];  /* by index: when it last had packets, TSC >> SEEN_SHIFT */
+	/* By index. The tables thread reads generation (acquire) and packets. */
+	struct {
+		uint32_t seen;    /* when it last had packets, TSC >> SEEN_SHIFT */
+		uint32_t packets; /* since the list came; wraps */
+	} queue[POLLS_MAX];
 };
 
 /* How a worker waits while there is nothing to do (worker_idle.c). The worker's own but for what
@@ -134,6 +138,7 @@ enum worker_state {
 struct worker {
 	unsigned index;
 	int cpu;
+	int numa; /* node of its CPU, -1: unknown; before it runs */
 	bool idle_sleep;
 	pthread_t thread;
 	unsigned qsbr_id;

@@ -11,7 +11,8 @@
 #include "dataplane/tables.h"
 #include "dataplane/worker_idle.h"
 
-/* Microseconds without packets until a worker sleeps between turns, and until it waits for kicks. */
+/* Microseconds without packets until a worker sleeps between turns, and until it waits for kicks.
+ */
 #define NAP_AFTER  20
 #define WAIT_AFTER 500
 /* Nanoseconds. A nap is a quarter of the silence. */

@@ -12,7 +12,7 @@
 
 #define SILENT_HZ    1000 /* a queue that was silent for a millisecond is polled less often */
 #define COLD_TURNS   256
-#define COLD_BETWEEN 4u   /* in a turn that found nothing, while some queue is hot */
+#define COLD_BETWEEN 4u /* in a turn that found nothing, while some queue is hot */
 
 bool worker_post(struct worker *worker, const struct event *event)
 {
@@ -78,13 +78,14 @@ static inline void add_received(struct batch *batch, struct device *device, unsi
 /* A list that the worker has not seen: everything is hot until it proves silent. */
 static void order_anew(struct poll_order *order, const struct poll_list *polls, uint32_t now)
 {
-	order->generation = polls->generation;
 	order->n = order->n_hot = (uint16_t)polls->n;
 	order->hot_next = order->cold_next = 0;
 	for (unsigned n = 0; n < polls->n; n++) {
 		order->order[n] = (uint16_t)n;
-		order->seen[n] = now;
+		order->queue[n].seen = now;
+		__atomic_store_n(&order->queue[n].packets, 0, __ATOMIC_RELAXED);
 	}
+	__atomic_store_n(&order->generation, polls->generation, __ATOMIC_RELEASE);
 }
 
 static inline void swap_places(struct poll_order *order, unsigned a, unsigned b)
@@ -99,6 +100,7 @@ static inline void swap_places(struct poll_order *order, unsigned a, unsigned b)
 static inline unsigned poll_index(
         struct worker *worker, const struct poll_list *polls, struct batch *batch, unsigned index)
 {
+	struct poll_order *order = &worker->polling;
 	unsigned first = batch->count;
 	struct device *device = polls->queue[index].device;
 	unsigned n = device->ops->rx(device, polls->queue[index].queue, batch, RX_BURST);
@@ -106,7 +108,9 @@ static inline unsigned poll_index(
 	if (!n)
 		return 0;
 	add_received(batch, device, first);
-	worker->polling.seen[index] = (uint32_t)(worker->now >> SEEN_SHIFT);
+	order->queue[index].seen = (uint32_t)(worker->now >> SEEN_SHIFT);
+	__atomic_store_n(
+	        &order->queue[index].packets, order->queue[index].packets + n, __ATOMIC_RELAXED);
 	counter_add(&worker->counters.full_polls, 1);
 	return n;
 }
@@ -175,7 +179,7 @@ static unsigned gather_hot(
 		place = order->hot_next++;
 		n = poll_place(worker, polls, batch, place);
 		received += n;
-		if (n || now - order->seen[order->order[place]] < silent)
+		if (n || now - order->queue[order->order[place]].seen < silent)
 			continue;
 		/* The last of the hot ones takes its place, and its turn. */
 		swap_places(order, place, --order->n_hot);

@@ -13,11 +13,11 @@
 #include "dataplane/port/vhost_user/port.h"
 #include "dataplane/tables.h"
 
-#define TRY_FIRST_MS 1
-#define TRY_MAX_MS   64    /* while its socket is there and nobody listens */
-#define TRY_PATIENT  10000 /* so long; after that */
+#define TRY_FIRST_MS   1
+#define TRY_MAX_MS     64    /* while its socket is there and nobody listens */
+#define TRY_PATIENT    10000 /* so long; after that */
 #define ACCEPT_REST_MS 200
-#define TRY_SLOW_MS  1000  /* and where no socket is: a new one is seen at once */
+#define TRY_SLOW_MS    1000 /* and where no socket is: a new one is seen at once */
 
 static void refuse(struct vhost_port *port, const char *why)
 {
