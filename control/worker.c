@@ -104,9 +104,9 @@ int worker_show(struct request *request)
 
 /* ---- moving queues ---- */
 
-/* Whoever asks wants the best; by itself a move must be worth a twentieth of a core. */
+/* Whoever asks wants the best; by itself a move must be worth a fiftieth of a core. */
 #define GAIN_ASKED     0
-#define GAIN_AUTOMATIC 50000
+#define GAIN_AUTOMATIC 20000
 
 static unsigned every, left; /* seconds; every 0: never by itself */
 
@@ -142,20 +142,44 @@ static cJSON *loads_json(const struct dp_moves *moves)
 	return array;
 }
 
+static int answer(struct request *request, const struct dp_moves *moves)
+{
+	cJSON_AddItemToObject(request->result, "moves", moves_json(moves));
+	cJSON_AddItemToObject(request->result, "loads", loads_json(moves));
+	return 0;
+}
+
 int worker_rebalance(struct request *request)
 {
 	struct dp_moves *moves = malloc(sizeof(*moves));
 	struct dp_error error = {0};
-	int rc = 0;
+	int rc;
 
 	if (!moves)
 		return request_fail(request, PR_ERR_INTERNAL, NULL, "out of memory");
-	if (dp_rebalance(GAIN_ASKED, moves, &error)) {
-		rc = request_fail_dp(request, &error);
-	} else {
-		cJSON_AddItemToObject(request->result, "moves", moves_json(moves));
-		cJSON_AddItemToObject(request->result, "loads", loads_json(moves));
-	}
+	rc = dp_rebalance(GAIN_ASKED, moves, &error) ? request_fail_dp(request, &error)
+	                                             : answer(request, moves);
+	free(moves);
+	return rc;
+}
+
+int worker_move(struct request *request)
+{
+	uint16_t queue = (uint16_t)json_integer(request->params, "queue", 0);
+	uint16_t worker = (uint16_t)json_integer(request->params, "worker", 0);
+	const struct port *port = port_wanted(request, "port");
+	struct dp_error error = {0};
+	struct dp_moves *moves;
+	int rc;
+
+	if (!port)
+		return -1;
+	moves = malloc(sizeof(*moves));
+	if (!moves)
+		return request_fail(request, PR_ERR_INTERNAL, NULL, "out of memory");
+	rc = dp_queue_move(port->spec.index, queue, worker, moves, &error)
+	             ? request_fail_dp(request, &error)
+	             : answer(request, moves);
 	free(moves);
 	return rc;
 }

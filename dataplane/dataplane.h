@@ -295,5 +295,9 @@ struct dp_moves {
  * one turn of its old worker, none is lost, and flows keep their order. moves tells what was done.
  * -ENOMEM: nothing was. */
 int dp_rebalance(uint32_t gain, struct dp_moves *moves, struct dp_error *error);
+/* Gives one queue of a port to a worker, in the same way; moves is empty when it has it already.
+ * -ENOENT: no such queue or worker. */
+int dp_queue_move(uint16_t port, uint16_t queue, uint16_t worker, struct dp_moves *moves,
+        struct dp_error *error);
 
 #endif

@@ -71,7 +71,7 @@ static struct step best_step(const struct placement_workers *workers,
 	return best;
 }
 
-static void move(struct placement_workers *workers, struct placed_queue *queue, unsigned to)
+void placement_move(struct placement_workers *workers, struct placed_queue *queue, unsigned to)
 {
 	workers->load[queue->worker] -=
 	        placement_cost(workers, queue->worker, queue->numa, queue->load);
@@ -95,7 +95,7 @@ unsigned placement_balance(struct placement_workers *workers, struct placed_queu
 
 		if (step.larger == UINT64_MAX || step.larger + gain >= workers->load[from])
 			break;
-		move(workers, &queues[step.queue], step.to);
+		placement_move(workers, &queues[step.queue], step.to);
 	}
 	return steps;
 }

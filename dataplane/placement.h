@@ -29,6 +29,9 @@ struct placement_workers {
 uint64_t placement_cost(
         const struct placement_workers *workers, unsigned worker, int numa, uint32_t load);
 
+/* Gives a queue to a worker, and keeps the sums. */
+void placement_move(struct placement_workers *workers, struct placed_queue *queue, unsigned to);
+
 /* The worker for a new queue, whose load is added: where the sum is least. */
 unsigned placement_choose(struct placement_workers *workers, int numa, uint32_t load);
 

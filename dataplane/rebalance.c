@@ -140,35 +140,80 @@ static int give(void *arg)
 	return 0;
 }
 
-static int run(struct plan *plan, uint32_t gain)
+static int apply(struct plan *plan)
 {
-	int rc;
+	int rc = tables_call(take, plan);
 
-	tables_call(look, plan);
-	if (!placement_balance(&plan->workers, plan->queues, plan->n, gain, DP_MOVES_MAX))
-		return 0;
-	rc = tables_call(take, plan);
 	if (rc)
 		return rc;
 	tables_grace();
 	return tables_call(give, plan);
 }
 
-int dp_rebalance(uint32_t gain, struct dp_moves *moves, struct dp_error *error)
+static void end(struct plan *plan)
 {
-	struct plan plan = {.moves = moves};
-	int rc = -ENOMEM;
+	for (unsigned w = 0; w < shared->n_workers; w++)
+		plan->moves->after[w] = plan->workers.load[w];
+	free(plan->queues);
+	free(plan->from);
+}
 
+/* Fills the plan with what is. */
+static int begin(struct plan *plan, struct dp_moves *moves)
+{
+	plan->moves = moves;
 	memset(moves, 0, sizeof(*moves));
 	moves->n_workers = shared->n_workers;
-	tables_call(count, &plan);
-	plan.queues = calloc(plan.room + 1, sizeof(*plan.queues));
-	plan.from = calloc(plan.room + 1, sizeof(*plan.from));
-	if (plan.queues && plan.from)
-		rc = run(&plan, gain);
-	for (unsigned w = 0; w < shared->n_workers; w++)
-		moves->after[w] = plan.workers.load[w];
-	free(plan.queues);
-	free(plan.from);
-	return rc ? dp_fail(error, PR_ERR_FULL, rc, "", "out of memory") : 0;
+	tables_call(count, plan);
+	plan->queues = calloc(plan->room + 1, sizeof(*plan->queues));
+	plan->from = calloc(plan->room + 1, sizeof(*plan->from));
+	if (!plan->queues || !plan->from)
+		return -ENOMEM;
+	return tables_call(look, plan);
+}
+
+static int out_of_memory(struct dp_error *error)
+{
+	return dp_fail(error, PR_ERR_FULL, -ENOMEM, "", "out of memory");
+}
+
+int dp_rebalance(uint32_t gain, struct dp_moves *moves, struct dp_error *error)
+{
+	struct plan plan = {0};
+	int rc = begin(&plan, moves);
+
+	if (!rc && placement_balance(&plan.workers, plan.queues, plan.n, gain, DP_MOVES_MAX))
+		rc = apply(&plan);
+	end(&plan);
+	return rc ? out_of_memory(error) : 0;
+}
+
+static struct placed_queue *find(const struct plan *plan, uint16_t port, uint16_t queue)
+{
+	for (unsigned n = 0; n < plan->n; n++)
+		if (shared->port[port].device == &shared->device[plan->queues[n].device] &&
+		        plan->queues[n].queue == queue)
+			return &plan->queues[n];
+	return NULL;
+}
+
+int dp_queue_move(uint16_t port, uint16_t queue, uint16_t worker, struct dp_moves *moves,
+        struct dp_error *error)
+{
+	struct plan plan = {0};
+	int rc = begin(&plan, moves);
+	struct placed_queue *found = rc ? NULL : find(&plan, port, queue);
+
+	if (!rc && worker >= shared->n_workers)
+		rc = dp_fail(error, PR_ERR_NOT_FOUND, -ENOENT, "worker",
+		        "there is no such worker; worker.list names them");
+	else if (!rc && !found)
+		rc = dp_fail(error, PR_ERR_NOT_FOUND, -ENOENT, "queue",
+		        "the port has no such queue; worker.list names them");
+	else if (!rc && found->worker != worker) {
+		placement_move(&plan.workers, found, worker);
+		rc = apply(&plan);
+	}
+	end(&plan);
+	return rc == -ENOMEM ? out_of_memory(error) : rc;
 }

@@ -180,6 +180,19 @@ static void rebalance(void **state)
 	call_refused(PR_ERR_FULL, "", "out of memory", "worker.rebalance", "{}");
 }
 
+static void move(void **state)
+{
+	(void)state;
+	call_answers("{'moves':[{'port':'b','queue':3,'from':0,'to':1,'load':0}],'loads':[]}",
+	        "worker.move", "{'port':'b','queue':3,'worker':1}");
+	call_refused(PR_ERR_NOT_FOUND, "port", "no port \"none\"", "worker.move",
+	        "{'port':'none','queue':0,'worker':1}");
+	call_refused(PR_ERR_NOT_FOUND, "worker", "no such worker", "worker.move",
+	        "{'port':'b','queue':0,'worker':2}");
+	call_refused(
+	        PR_ERR_PARAMS, "queue", "63", "worker.move", "{'port':'b','queue':64,'worker':1}");
+}
+
 /* By itself only every so many seconds, and for a gain that is worth it. */
 static void rebalance_by_time(void **state)
 {
@@ -225,6 +238,7 @@ int main(void)
 	        cmocka_unit_test_setup(a_new_port_starts_at_0, setup),
 	        cmocka_unit_test_setup(workers, setup),
 	        cmocka_unit_test_setup(rebalance, setup),
+	        cmocka_unit_test_setup(move, setup),
 	        cmocka_unit_test_setup(rebalance_by_time, setup),
 	        cmocka_unit_test_setup(configuration, setup),
 	        cmocka_unit_test_setup(hello_names_the_instance, setup),
