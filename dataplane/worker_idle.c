@@ -18,11 +18,14 @@
 /* Nanoseconds. A nap is a quarter of the silence. */
 #define NAP_MIN 4000
 #define NAP_MAX 200000
-/* Queues without kicks: how often they are polled, and how often after so many microseconds. A
- * first packet waits for one such time and for the CPU: less than 2 ms. */
-#define POLL_NS      200000
-#define POLL_SLOW_NS 500000
-#define SLOW_AFTER   10000
+/* Queues without kicks: how often they are polled, by how long all was silent. A first packet waits
+ * for one such time and for the CPU: less than 2 ms. A burst finds what room its ring has: so the
+ * longest only after long. */
+static const struct {
+	uint64_t silent_us;
+	uint64_t poll_ns;
+} poll_times[] = {{200000, 1000000}, {10000, 500000}, {0, 200000}};
+
 /* All queues are polled so often at least, kicks or not: a guest that forgets to kick is late, not
  * forgotten. */
 #define LOOK_NS 100000000
@@ -140,9 +143,13 @@ static bool has_news(const struct worker *worker)
 
 static uint64_t wait_time(const struct worker *worker, uint64_t silent_us)
 {
+	unsigned n = 0;
+
 	if (!worker->idle.n_unarmed)
 		return LOOK_NS;
-	return silent_us < SLOW_AFTER ? POLL_NS : POLL_SLOW_NS;
+	while (silent_us < poll_times[n].silent_us)
+		n++;
+	return poll_times[n].poll_ns;
 }
 
 /* Kicks of a guest that has nothing to say: the first ones may be left from when it had. */

@@ -2,7 +2,7 @@
 /* What a worker does when a turn found nothing. With idle "poll" it only pauses. With "sleep" it
  * gives its core away: after 20 us without packets it sleeps for a few microseconds between turns,
  * after 500 us it asks the guests to kick, looks once more, and waits for kicks. Queues that can
- * not kick are then polled every 200 us, later every 500 us. */
+ * not kick are then polled every 200 us, in the end every millisecond. */
 #ifndef DATAPLANE_WORKER_IDLE_H
 #define DATAPLANE_WORKER_IDLE_H
 

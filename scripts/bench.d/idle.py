@@ -47,7 +47,7 @@ def add_port(client, lab, i, mode='client'):
 
 
 def _wait_up(client, count):
-    wait_for('the guests', lambda: sum(p['state'] == 'up' for p in client.call('port.list')['ports'])
+    wait_for('the guests', lambda: sum(p['state'] == 'up' for p in client.call('port.list')['ports'] if p['kind'] == 'vhost-user')
              == count, 30, 0.05)
 
 
@@ -55,12 +55,16 @@ def _verdict(total):
     return 'goal' if total <= GOAL else 'pass' if total <= BAR else 'fail'
 
 
-def _idle(quick, connected):
+def _idle(quick, connected, eth=False):
     seconds = 3 if quick else 10
     guests = []
     with Lab('bench') as lab:
         daemon = lab.daemon(networks=[NETWORK], idle='sleep')
         with daemon.client(60) as client:
+            if eth:
+                client.call('network.add', name='b', mode='bridged')
+                client.call('port.add', name='memif', kind='eth', network='b',
+                            device=f'net_memif0,socket={lab.dir}/m.sock,socket-abstract=no,id=0,role=server')
             for i in range(PORTS):
                 if connected:
                     guests.append(FrontEnd(lab.socket_path(f'p{i}')))
@@ -76,7 +80,8 @@ def _idle(quick, connected):
         daemon.stop()
     total = sum(share.values())
     busiest = sorted(share.items(), key=lambda item: -item[1])[:3]
-    return result(f'idle CPU, {PORTS} ports {"with silent" if connected else "without"} pods, idle "sleep"',
+    return result(f'idle CPU, {PORTS} ports {"with silent" if connected else "without"} pods'
+                  f'{", a memif port" if eth else ""}, idle "sleep"',
                   f'whole daemon {total:.2f} % of a core ('
                   + ', '.join(f'{name.split(":")[0]} {value:.2f}' for name, value in busiest) + ')',
                   _verdict(total), total_percent=total, threads_percent=share)
@@ -88,6 +93,10 @@ def idle_connected(quick):
 
 def idle_unconnected(quick):
     return _idle(quick, False)
+
+
+def idle_eth(quick):
+    return _idle(quick, True, True)
 
 
 def arp_request(mac, address, target):
@@ -152,9 +161,11 @@ def wake(quick):
                   worst_ms=max(times), milliseconds=times)
 
 
-MEASUREMENTS = {'idle100': idle_connected, 'idle100-unconnected': idle_unconnected, 'wake': wake}
+MEASUREMENTS = {'idle100': idle_connected, 'idle100-unconnected': idle_unconnected, 'idle100-eth': idle_eth,
+                'wake': wake}
 BARS = {
     'idle100': f'pass <= {BAR:g} % of a core, goal <= {GOAL:g} %',
     'idle100-unconnected': f'pass <= {BAR:g} % of a core, goal <= {GOAL:g} %',
+    'idle100-eth': f'pass <= {BAR:g} % of a core, goal <= {GOAL:g} %',
     'wake': f'pass <= {WAKE_BAR:g} ms',
 }
