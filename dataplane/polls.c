@@ -18,13 +18,23 @@ struct poll_list *polls_of(unsigned worker)
 struct poll_list *polls_make(unsigned n)
 {
 	static uint64_t generation;
-	struct poll_list *list = malloc(sizeof(*list) + n * sizeof(list->queue[0]));
+	struct poll_list *list;
+
+	if (!n)
+		return tables_empty_polls();
+	list = malloc(sizeof(*list) + n * sizeof(list->queue[0]));
 
 	if (list) {
 		list->generation = ++generation;
 		list->n = 0;
 	}
 	return list;
+}
+
+void polls_free(struct poll_list *list)
+{
+	if (list != tables_empty_polls())
+		free(list);
 }
 
 void polls_publish(unsigned worker, struct poll_list *list)
@@ -85,7 +95,7 @@ void polls_remove(const struct device *device)
 			kept += old->queue[n].device != device;
 		if (kept == old->n)
 			continue;
-		list = kept ? polls_make(kept) : tables_empty_polls();
+		list = polls_make(kept);
 		while (!list) {
 			/* Removal may not fail: try again once retired lists are freed. */
 			tables_reclaim_wait();

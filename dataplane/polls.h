@@ -17,8 +17,11 @@ void polls_remove(const struct device *device);
 
 /* A worker's list as it is now; it stays until another is published. */
 struct poll_list *polls_of(unsigned worker);
-/* An empty list with room for n queues; NULL without memory. The caller's until it is published. */
+/* An empty list with room for n queues; NULL without memory. The caller's until it is published;
+ * that of no queues is one for all. */
 struct poll_list *polls_make(unsigned n);
+/* One that was not published; NULL: nothing. */
+void polls_free(struct poll_list *list);
 /* Gives a worker its list; the old one is retired. */
 void polls_publish(unsigned worker, struct poll_list *list);
 

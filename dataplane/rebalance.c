@@ -117,8 +117,8 @@ static int take(void *arg)
 		rc = make_lists(plan, w);
 	if (rc) {
 		for (unsigned w = 0; w < shared->n_workers; w++) {
-			free(plan->kept[w]);
-			free(plan->last[w]);
+			polls_free(plan->kept[w]);
+			polls_free(plan->last[w]);
 		}
 		return rc;
 	}

@@ -115,7 +115,21 @@ def first_packet(guest, frame, timeout=5):
     while guest.used() == before:
         if time.perf_counter() - start > timeout:
             raise RuntimeError(f'a packet was not taken within {timeout} s')
+        os.sched_yield()   # a worker may be on this CPU, too
     return (time.perf_counter() - start) * 1000
+
+
+def first_packets(lab, guest, frame, tries, pause):
+    """first_packet() so many times, each after so many silent seconds."""
+    affinity, times = os.sched_getaffinity(0), []
+    os.sched_setaffinity(0, {lab.cpus[-1]})   # not on the worker's CPU: this one spins
+    try:
+        for _ in range(tries):
+            time.sleep(pause)
+            times.append(first_packet(guest, frame))
+    finally:
+        os.sched_setaffinity(0, affinity)
+    return times
 
 
 def wake_times(lab, daemon, ports, tries, pause, before=lambda: None):
@@ -123,7 +137,7 @@ def wake_times(lab, daemon, ports, tries, pause, before=lambda: None):
     first_packet() of the last of so many ports, each time after so many silent seconds. before() is
     called once all guests are there.
     """
-    guests, times = [], []
+    guests = []
     with daemon.client(60) as client:
         for i in range(ports):
             guests.append(FrontEnd(lab.socket_path(f'p{i}')))
@@ -133,14 +147,7 @@ def wake_times(lab, daemon, ports, tries, pause, before=lambda: None):
         _wait_up(client, ports)
     before()
     frame = arp_request(port['mac'], port['addresses'][0].split('/')[0], '198.18.0.1')
-    affinity = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {lab.cpus[-1]})   # not on the worker's CPU: this one spins
-    try:
-        for _ in range(tries):
-            time.sleep(pause)
-            times.append(first_packet(guests[-1], frame))
-    finally:
-        os.sched_setaffinity(0, affinity)
+    times = first_packets(lab, guests[-1], frame, tries, pause)
     for guest in guests:
         guest.close()
     return times
