@@ -100,7 +100,8 @@ static void test_all_options(void **test)
 	assert_int_equal(
 	        parse("{\"runDir\":\"/tmp/r//\",\"stateDir\":\"/tmp/s\",\"idle\":\"sleep\","
 	              "\"memory\":512,\"hugepages\":false,\"socketGroup\":\"root\","
-	              "\"readGroup\":\"1234\",\"durable\":true,\"rebalance\":30,\"logLevel\":\"debug\","
+	              "\"readGroup\":\"1234\",\"durable\":true,\"rebalance\":30,\"logLevel\":"
+	              "\"debug\","
 	              "\"limits\":{\"routes\":1000,\"fibNodes\":100,\"macs\":128,"
 	              "\"neighbours\":32,\"mbufs\":2048},"
 	              "\"networks\":[{\"name\":\"a\",\"mode\":\"routed\"}],"

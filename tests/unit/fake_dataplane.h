@@ -22,7 +22,7 @@ struct fake_dataplane {
 	unsigned rebalances;                      /* how often it was called, */
 	uint32_t gain;                            /* and with what */
 	bool rebalance_fails;
-	struct pr_mac device_mac;                 /* of every eth device */
+	struct pr_mac device_mac; /* of every eth device */
 };
 extern struct fake_dataplane fake_dp;
 
