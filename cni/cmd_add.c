@@ -185,9 +185,11 @@ static void complete_routes(const struct add *add, cJSON *result)
 		bool ip4 = is_ip4(ip, "address");
 		const cJSON *gateway = cJSON_GetObjectItemCaseSensitive(ip, "gateway");
 
-		if (!gateway && add->routed && ip4) {
-			gateway = cJSON_AddStringToObject(ip, "gateway", CNI_LINK_GATEWAY);
-			add_route(routes, CNI_LINK_GATEWAY "/32", NULL);
+		if (!gateway && add->routed) {
+			gateway = cJSON_AddStringToObject(
+			        ip, "gateway", ip4 ? CNI_LINK_GATEWAY : CNI_LINK_GATEWAY6);
+			if (ip4)
+				add_route(routes, CNI_LINK_GATEWAY "/32", NULL);
 		}
 		if (gateway && !given[ip4] && (add->routed || add->conf->default_gateway)) {
 			add_route(routes, ip4 ? "0.0.0.0/0" : "::/0", gateway->valuestring);

@@ -3,7 +3,6 @@
 
 #include <unistd.h>
 
-#include "cni/exec.h"
 #include "cni/ipam.h"
 #include "cni/port.h"
 #include "cni/tombstone.h"
@@ -42,10 +41,11 @@ static int release_addresses(const struct cni_env *env, const struct cni_netconf
         bool recorded, struct cni_error *err)
 {
 	char path[CNI_PATH_SIZE];
+	struct cni_error ignored;
 
 	if (!conf->ipam)
 		return 0;
-	if (!recorded && cni_exec_find(env->path, conf->ipam, path)) {
+	if (!recorded && cni_ipam_find(env, conf, path, &ignored)) {
 		/* no ADD of ours has ever got as far as to reserve anything */
 		cni_log("IPAM plugin %s is not in CNI_PATH, nothing to release", conf->ipam);
 		return 0;

@@ -3,8 +3,9 @@
 
 #include <unistd.h>
 
-#include "cni/host_local.h"
 #include "cni/ipam.h"
+#include "cni/ipam_own.h"
+#include "cni/leases.h"
 #include "cni/port.h"
 #include "cni/tombstone.h"
 #include "podrail/protocol.h"
@@ -193,10 +194,10 @@ static void sweep_addresses(struct gc *gc)
 
 	if (!gc->conf->ipam)
 		return;
-	if (cni_ipam_speaks_latest(gc->env, gc->conf))
+	if (!cni_ipam_is_own(gc->conf) && cni_ipam_speaks_latest(gc->env, gc->conf))
 		ret = cni_ipam_run(gc->env, gc->conf, "GC", &err);
-	else if (!strcmp(gc->conf->ipam, "host-local"))
-		ret = cni_host_local_gc(gc->conf, reservation_is_stale, gc, &err);
+	else if (cni_ipam_is_own(gc->conf) || !strcmp(gc->conf->ipam, "host-local"))
+		ret = cni_leases_gc(gc->conf, reservation_is_stale, gc, &err);
 	if (ret)
 		keep_error(gc, &err);
 }

@@ -55,6 +55,7 @@ enum cni_version {
 #define CNI_DAEMON_TIMEOUT 10000 /* ms for one call of the daemon */
 #define CNI_LOCK_TIMEOUT   10000 /* ms to wait for another operation on the same container */
 #define CNI_LINK_GATEWAY   "169.254.1.1" /* every routed network answers for it */
+#define CNI_LINK_GATEWAY6  "fe80::1"     /* and for this, on each pod's link */
 
 struct cni_error {
 	int code;

@@ -68,6 +68,26 @@ int cni_file_write(int dir, const char *name, const char *text, mode_t mode, boo
 	return ret;
 }
 
+int cni_file_create(int dir, const char *name, const char *text, mode_t mode)
+{
+	char temporary[40];
+	int fd, ret;
+
+	/* Most names that are looked at are taken. */
+	if (!faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW))
+		return -EEXIST;
+	fd = open_temporary(dir, temporary, mode);
+	if (fd < 0)
+		return fd;
+	ret = write_all(fd, text);
+	if (close(fd) && !ret)
+		ret = -errno;
+	if (!ret && linkat(dir, temporary, dir, name, 0))
+		ret = -errno;
+	unlinkat(dir, temporary, 0);
+	return ret;
+}
+
 char *cni_fd_read(int fd, size_t limit, size_t *length)
 {
 	size_t size = 0, room = 4096;

@@ -11,6 +11,9 @@
  * sync: also to the disk, the directory entry too. Returns 0 or a negative errno. */
 int cni_file_write(int dir, const char *name, const char *text, mode_t mode, bool sync);
 
+/* The same for a name that must be new: -EEXIST if it is there. Whoever sees it sees all of it. */
+int cni_file_create(int dir, const char *name, const char *text, mode_t mode);
+
 /* At most limit bytes, NUL-terminated, of a regular file; free(). NULL with errno. */
 char *cni_file_read(int dir, const char *name, size_t limit, size_t *length);
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cni/ipam.h"
 
+#include "cni/ipam_own.h"
 #include "cni/result.h"
 
 int cni_ipam_find(const struct cni_env *env, const struct cni_netconf *conf,
         char path[CNI_PATH_SIZE], struct cni_error *err)
 {
-	if (!cni_exec_find(env->path, conf->ipam, path))
+	if (cni_ipam_is_own(conf) || !cni_exec_find(env->path, conf->ipam, path))
 		return 0;
 	cni_fail(err, CNI_ERR_CONFIG, "failed to find IPAM plugin \"%.64s\" in CNI_PATH",
 	        conf->ipam);
@@ -141,8 +142,14 @@ int cni_ipam_start(const struct cni_env *env, const struct cni_netconf *conf,
 {
 	char path[CNI_PATH_SIZE], *text;
 	size_t length;
-	int ret = cni_ipam_find(env, conf, path, err);
+	int ret;
 
+	if (cni_ipam_is_own(conf)) {
+		ret = cni_ipam_own_add(env, conf, &add->own, err);
+		add->running = !ret;
+		return ret;
+	}
+	ret = cni_ipam_find(env, conf, path, err);
 	if (ret)
 		return ret;
 	text = cni_ipam_config(conf, &length);
@@ -172,6 +179,11 @@ cJSON *cni_ipam_hear(const struct cni_netconf *conf, struct cni_ipam_add *add)
 	cJSON *json = NULL, *result = NULL;
 	struct cni_error ignored;
 
+	if (cni_ipam_is_own(conf)) {
+		result = add->own;
+		add->own = NULL;
+		return result;
+	}
 	if (cni_exec_hear(&add->child, whole_object, &json))
 		import_result(conf, json, &result, &ignored);
 	cJSON_Delete(json);
@@ -182,9 +194,14 @@ int cni_ipam_finish(const struct cni_netconf *conf, struct cni_ipam_add *add, cJ
         struct cni_error *err)
 {
 	struct cni_output out = {0};
-	int ret = cni_exec_finish(&add->child, &out);
+	int ret;
 
 	add->running = false;
+	if (cni_ipam_is_own(conf)) {
+		*result = *result ? *result : cni_ipam_hear(conf, add);
+		return 0;
+	}
+	ret = cni_exec_finish(&add->child, &out);
 	ret = run_error(conf, "ADD", ret, &out, err);
 	if (ret)
 		return ret;
@@ -199,9 +216,12 @@ int cni_ipam_run(const struct cni_env *env, const struct cni_netconf *conf, cons
 	struct cni_output out = {0};
 	bool whole = !strcmp(command, "STATUS") || !strcmp(command, "GC");
 	size_t length = conf->length;
-	char *text = whole ? strndup(conf->text, length) : cni_ipam_config(conf, &length);
+	char *text;
 	int ret;
 
+	if (cni_ipam_is_own(conf))
+		return cni_ipam_own_run(env, conf, command, err);
+	text = whole ? strndup(conf->text, length) : cni_ipam_config(conf, &length);
 	if (!text)
 		return cni_fail(err, CNI_ERR_INTERNAL, "out of memory");
 	ret = run(env, conf, command, text, length, &out, err);
@@ -220,6 +240,8 @@ bool cni_ipam_speaks_latest(const struct cni_env *env, const struct cni_netconf 
 	bool found = false;
 	cJSON *json;
 
+	if (cni_ipam_is_own(conf))
+		return true;
 	if (run(env, conf, "VERSION", input, sizeof(input) - 1, &out, &err))
 		return false;
 	json = cJSON_ParseWithLength(out.text, out.length);

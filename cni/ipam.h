@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Delegation to the IPAM plugin of the configuration (SPEC.md section 4 "Plugin Delegation"). */
+/* Addresses: delegation to the IPAM plugin of the configuration (SPEC.md section 4 "Plugin
+ * Delegation"), or our own IPAM (ipam_own.h). */
 #ifndef CNI_IPAM_H
 #define CNI_IPAM_H
 
 #include "cni/exec.h"
 #include "cni/netconf.h"
 
-/* The plugin is in CNI_PATH. Code 7 if not. */
+/* The plugin is in CNI_PATH, or our own, which needs none. Code 7 if not. */
 int cni_ipam_find(const struct cni_env *env, const struct cni_netconf *conf,
         char path[CNI_PATH_SIZE], struct cni_error *err);
 
@@ -14,6 +15,7 @@ int cni_ipam_find(const struct cni_env *env, const struct cni_netconf *conf,
 struct cni_ipam_add {
 	struct cni_child child;
 	bool running;
+	cJSON *own; /* our own IPAM's answer, until it is heard */
 };
 
 /* Asks for addresses, and does not wait: the plugin takes most of an ADD's time. */

@@ -118,8 +118,9 @@ static int parse_ipam(struct cni_netconf *conf, struct cni_error *err)
 	if (!cJSON_IsString(type) || !type->valuestring[0] || strchr(type->valuestring, '/') ||
 	        !strcmp(type->valuestring, ".") || !strcmp(type->valuestring, ".."))
 		return cni_fail(err, CNI_ERR_CONFIG, "ipam.type is not a plugin's name");
-	if (!strcmp(type->valuestring, "podrail") ||
-	        (conf->type && !strcmp(type->valuestring, conf->type)))
+	/* "podrail" is our own IPAM; by another name this plugin would call itself */
+	if (strcmp(type->valuestring, "podrail") && conf->type &&
+	        !strcmp(type->valuestring, conf->type))
 		return cni_fail(err, CNI_ERR_CONFIG, "ipam.type \"%.64s\" is this plugin itself",
 		        type->valuestring);
 	conf->ipam = type->valuestring;

@@ -28,6 +28,9 @@ const char *address_fault(const struct pr_ip *ip)
 		return "is a multicast address";
 	if (!memcmp(ip->v6, zero, 15) && ip->v6[15] <= 1)
 		return ip->v6[15] ? "is the loopback address" : "is the unspecified address";
+	/* RFC 4291 2.5.6. The data plane writes a port's number there. */
+	if (pr_ip_is_link_local6(ip) && (ip->v6[2] || ip->v6[3]))
+		return "is link-local and has bits set that must be zero";
 	return NULL;
 }
 

@@ -161,6 +161,7 @@ static int take_array(const struct config_option *option, const cJSON *item, voi
 
 static const struct config_option limits[] = {
         {"routes", "limits.routes", take_unsigned, CONFIG(dp.max_routes), 16, 8u << 20},
+        {"routes6", "limits.routes6", take_unsigned, CONFIG(dp.max_routes6), 16, 4u << 20},
         {"fibNodes", "limits.fibNodes", take_unsigned, CONFIG(dp.max_fib_nodes), 64, 4u << 20},
         {"macs", "limits.macs", take_unsigned, CONFIG(dp.max_fdb), 64, 4u << 20},
         {"neighbours", "limits.neighbours", take_unsigned, CONFIG(dp.max_neighbours), 16, 1u << 20},
@@ -255,6 +256,7 @@ static void set_defaults(struct daemon_config *config)
 	config->log_level = LOG_INFO;
 	config->dp.idle = DP_IDLE_POLL;
 	config->dp.max_routes = 131072;
+	config->dp.max_routes6 = 32768;
 	config->dp.max_fib_nodes = 16384;
 	config->dp.max_fdb = 65536;
 	config->dp.max_neighbours = 16384;

@@ -145,6 +145,7 @@ static void show_limits(cJSON *json, const struct dp_config *dp)
 	cJSON *limits = cJSON_AddObjectToObject(json, "limits");
 
 	cJSON_AddNumberToObject(limits, "routes", dp->max_routes);
+	cJSON_AddNumberToObject(limits, "routes6", dp->max_routes6);
 	cJSON_AddNumberToObject(limits, "fibNodes", dp->max_fib_nodes);
 	cJSON_AddNumberToObject(limits, "macs", dp->max_fdb);
 	cJSON_AddNumberToObject(limits, "neighbours", dp->max_neighbours);

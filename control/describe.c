@@ -203,8 +203,11 @@ static cJSON *describe_info(const struct port *port)
 	if (port->network->spec.routed) {
 		cJSON *gateways = cJSON_AddArrayToObject(info, "gateways");
 
+		struct pr_ip link_local = port_our_link_local(port);
+
 		for (unsigned i = 0; i < port->network->spec.n_gateways; i++)
 			json_append_ip(gateways, &port->network->spec.gateways[i]);
+		json_append_ip(gateways, &link_local);
 	}
 	cJSON_AddStringToObject(info, "note",
 	        port->spec.kind == DP_PORT_VHOST_USER

@@ -15,12 +15,15 @@ struct static_neighbour {
 
 static struct map neighbours;
 
-static void neighbour_key(
-        char key[OBJECT_KEY_MAX], const struct network *network, const struct pr_ip *address)
+/* A link-local address means another neighbour on each link. */
+static void neighbour_key(char key[OBJECT_KEY_MAX], const struct network *network,
+        const struct pr_ip *address, const char *port)
 {
+	bool scoped = pr_ip_is_link_local6(address);
 	char text[PR_IP_STRLEN];
 
-	snprintf(key, OBJECT_KEY_MAX, "%s %s", network->spec.name, pr_ip_format(address, text));
+	snprintf(key, OBJECT_KEY_MAX, "%s %s%s%s", network->spec.name, pr_ip_format(address, text),
+	        scoped ? "%" : "", scoped ? port : "");
 }
 
 static cJSON *neighbour_body(
@@ -74,9 +77,6 @@ static int parse_address(struct request *request, struct pr_ip *address)
 	if (pr_ip_parse(text, address))
 		return request_fail(
 		        request, PR_ERR_PARAMS, "address", "\"%s\" is no address", text);
-	if (address->family != AF_INET)
-		return request_fail(request, PR_ERR_PARAMS, "address",
-		        "routed networks carry IPv4 only for now");
 	fault = address_fault(address);
 	return fault ? request_fail(request, PR_ERR_PARAMS, "address", "%s %s", text, fault) : 0;
 }
@@ -103,6 +103,9 @@ static int neighbour_parse(struct request *request, const struct network *networ
 	if (network_has_gateway(network, &neighbour->address))
 		return request_fail(request, PR_ERR_CONFLICT, "address",
 		        "this is the gateway's address in network \"%s\"", network->spec.name);
+	if (!*missing && port_is_our_link_local(port, &neighbour->address))
+		return request_fail(request, PR_ERR_CONFLICT, "address",
+		        "this is our own address on the link of port \"%s\"", name);
 	holder = request->replay ? NULL : port_with_address(network, &neighbour->address);
 	if (holder)
 		return request_fail(request, PR_ERR_CONFLICT, "address",
@@ -117,6 +120,7 @@ static cJSON *key_params(const struct static_neighbour *entry)
 
 	cJSON_AddStringToObject(params, "network", network_name(entry->neighbour.network));
 	json_add_ip(params, "address", &entry->neighbour.address);
+	cJSON_AddStringToObject(params, "port", entry->port);
 	return params;
 }
 
@@ -141,7 +145,7 @@ static struct static_neighbour *neighbour_create(struct request *request,
 	}
 	if (map_put(&neighbours, entry->key, entry)) {
 		if (active)
-			dp_neighbour_del(neighbour->network, &neighbour->address);
+			dp_neighbour_del(neighbour->network, neighbour->port, &neighbour->address);
 		request_fail(request, PR_ERR_INTERNAL, NULL, "out of memory");
 		free(entry);
 		return NULL;
@@ -162,7 +166,7 @@ int neighbour_add(struct request *request)
 
 	if (!network || neighbour_parse(request, network, &neighbour, &missing))
 		return -1;
-	neighbour_key(key, network, &neighbour.address);
+	neighbour_key(key, network, &neighbour.address, port);
 	body = neighbour_body(network->spec.name, port, &neighbour);
 	entry = map_get(&neighbours, key);
 	if (entry) {
@@ -183,36 +187,45 @@ int neighbour_add(struct request *request)
 	return rc;
 }
 
-static int neighbour_del_learned(
-        struct request *request, const struct network *network, const struct pr_ip *address)
+/* name: of the port, "" for any. */
+static int neighbour_del_learned(struct request *request, const struct network *network,
+        const struct pr_ip *address, const char *key, const char *name)
 {
-	char key[OBJECT_KEY_MAX];
-	bool kept;
+	const struct port *port = port_find(name);
+	bool kept = replay_forget(KIND_NEIGHBOUR, key), removed = false;
 
-	neighbour_key(key, network, address);
-	kept = replay_forget(KIND_NEIGHBOUR, key);
 	if (kept && object_unstore(request, KIND_NEIGHBOUR, key))
 		return -1;
-	return object_removed(request, !dp_neighbour_del(network->spec.index, address) || kept);
+	if (!*name || (port && port->network == network))
+		removed = !dp_neighbour_del(
+		        network->spec.index, port ? port->spec.index : DP_INDEX_ANY, address);
+	return object_removed(request, removed || kept);
 }
 
 int neighbour_del(struct request *request)
 {
 	const struct network *network = network_wanted_mode(request, "network", true);
+	const char *port = json_string(request->params, "port", "");
 	struct static_neighbour *entry;
 	char key[OBJECT_KEY_MAX];
 	struct pr_ip address;
 
 	if (!network || parse_address(request, &address))
 		return -1;
-	neighbour_key(key, network, &address);
+	if (pr_ip_is_link_local6(&address) && !*port)
+		return request_fail(request, PR_ERR_PARAMS, "port",
+		        "%s is link-local: name the port whose link it is on",
+		        json_string(request->params, "address", ""));
+	neighbour_key(key, network, &address, port);
 	entry = map_get(&neighbours, key);
 	if (!entry)
-		return neighbour_del_learned(request, network, &address);
+		return neighbour_del_learned(request, network, &address, key, port);
+	if (*port && strcmp(entry->port, port))
+		return object_removed(request, false);
 	if (object_unstore(request, KIND_NEIGHBOUR, key))
 		return -1;
 	if (entry->active)
-		dp_neighbour_del(network->spec.index, &address);
+		dp_neighbour_del(network->spec.index, entry->neighbour.port, &address);
 	object_on_rollback(request, neighbour_add,
 	        neighbour_body(network->spec.name, entry->port, &entry->neighbour));
 	map_remove(&neighbours, key);
@@ -220,76 +233,91 @@ int neighbour_del(struct request *request)
 	return object_removed(request, true);
 }
 
-static int neighbour_compare(const void *a, const void *b)
-{
-	const struct dp_neighbour *x = a, *y = b;
-	int order = strcmp(network_name(x->network), network_name(y->network));
+/* One line of the list; entry NULL: learned. */
+struct listed {
+	struct dp_neighbour neighbour;
+	const struct static_neighbour *entry;
+};
 
-	return order ? order : ip_compare(&x->address, &y->address);
+static const char *listed_port(const struct listed *listed)
+{
+	return listed->entry ? listed->entry->port : port_name(listed->neighbour.port);
 }
 
-/* Those that wait for their port, as the data plane would list them. */
-static size_t append_inactive(struct dp_neighbour **list, size_t n)
+static int listed_compare(const void *a, const void *b)
 {
-	size_t n_static;
-	struct static_neighbour **entries =
-	        (struct static_neighbour **)map_sorted(&neighbours, &n_static);
-	struct dp_neighbour *more = realloc(*list, (n + n_static + 1) * sizeof(**list));
+	const struct listed *x = a, *y = b;
+	int order = strcmp(network_name(x->neighbour.network), network_name(y->neighbour.network));
 
-	for (size_t i = 0; more && i < n_static; i++) {
-		if (entries[i]->active)
-			continue;
-		more[n] = entries[i]->neighbour;
-		more[n++].port = DP_INDEX_ANY;
-	}
-	free(entries);
-	if (more)
-		*list = more;
-	return n;
+	if (!order)
+		order = ip_compare(&x->neighbour.address, &y->neighbour.address);
+	return order ? order : strcmp(listed_port(x), listed_port(y));
 }
 
-static cJSON *listed_json(const struct dp_neighbour *neighbour)
+/* The accepted one behind what the data plane has. */
+static const struct static_neighbour *entry_of(const struct dp_neighbour *neighbour)
 {
 	const struct network *network = network_by_index(neighbour->network);
-	struct static_neighbour *entry = NULL;
 	char key[OBJECT_KEY_MAX];
 
-	if (network && neighbour->state == DP_NEIGHBOUR_STATIC) {
-		neighbour_key(key, network, &neighbour->address);
-		entry = map_get(&neighbours, key);
-	}
-	if (entry)
-		return static_json(entry);
-	return neighbour_json(network_name(neighbour->network), port_name(neighbour->port),
-	        neighbour, neighbour_state_name(neighbour->state));
+	if (!network || neighbour->state != DP_NEIGHBOUR_STATIC)
+		return NULL;
+	neighbour_key(key, network, &neighbour->address, port_name(neighbour->port));
+	return map_get(&neighbours, key);
+}
+
+/* What the data plane has, and those that wait for their port. The caller frees it. */
+static struct listed *listed_all(size_t *n)
+{
+	size_t n_known, n_static;
+	struct dp_neighbour *known = dp_neighbour_list(&n_known);
+	struct static_neighbour **entries =
+	        (struct static_neighbour **)map_sorted(&neighbours, &n_static);
+	struct listed *all = calloc(n_known + n_static + 1, sizeof(*all));
+
+	*n = 0;
+	for (size_t i = 0; all && i < n_known; i++)
+		all[(*n)++] = (struct listed){known[i], entry_of(&known[i])};
+	for (size_t i = 0; all && i < n_static; i++)
+		if (!entries[i]->active)
+			all[(*n)++] = (struct listed){entries[i]->neighbour, entries[i]};
+	free(entries);
+	free(known);
+	if (all)
+		qsort(all, *n, sizeof(*all), listed_compare);
+	return all;
+}
+
+static cJSON *listed_json(const struct listed *listed)
+{
+	const struct dp_neighbour *neighbour = &listed->neighbour;
+
+	if (listed->entry)
+		return static_json(listed->entry);
+	return neighbour_json(network_name(neighbour->network), listed_port(listed), neighbour,
+	        neighbour_state_name(neighbour->state));
 }
 
 int neighbour_list(struct request *request)
 {
 	const char *network = json_string(request->params, "network", "");
 	const char *port = json_string(request->params, "port", "");
-	struct dp_neighbour *list;
+	struct listed *all;
 	cJSON *array;
 	size_t n;
 
 	if ((*network && !network_wanted(request, "network")) ||
 	        (*port && !port_wanted(request, "port")))
 		return -1;
-	list = dp_neighbour_list(&n);
-	n = append_inactive(&list, n);
-	if (n)
-		qsort(list, n, sizeof(*list), neighbour_compare);
+	all = listed_all(&n);
 	array = cJSON_AddArrayToObject(request->result, "neighbours");
 	for (size_t i = 0; i < n; i++) {
-		cJSON *answer;
-
-		if ((*network && strcmp(network_name(list[i].network), network)) ||
-		        (*port && strcmp(port_name(list[i].port), port)))
+		if ((*network && strcmp(network_name(all[i].neighbour.network), network)) ||
+		        (*port && strcmp(listed_port(&all[i]), port)))
 			continue;
-		answer = listed_json(&list[i]);
-		cJSON_AddItemToArray(array, answer);
+		cJSON_AddItemToArray(array, listed_json(&all[i]));
 	}
-	free(list);
+	free(all);
 	return 0;
 }
 
@@ -335,7 +363,8 @@ void neighbour_port_removing(struct port *port)
 	for (size_t i = 0; i < n; i++) {
 		if (!entries[i]->active || strcmp(entries[i]->port, port->spec.name))
 			continue;
-		dp_neighbour_del(entries[i]->neighbour.network, &entries[i]->neighbour.address);
+		dp_neighbour_del(entries[i]->neighbour.network, port->spec.index,
+		        &entries[i]->neighbour.address);
 		entries[i]->active = false;
 	}
 	free(entries);

@@ -81,9 +81,10 @@ static int parse_subnet(struct request *request, struct dp_network_spec *spec, c
 	snprintf(field, sizeof(field), "subnets[%u]", spec->n_subnets);
 	if (pr_prefix_parse(text, prefix))
 		return request_fail(request, PR_ERR_PARAMS, field, "\"%s\" is no prefix", text);
-	if (prefix->addr.family != AF_INET)
+	if (pr_ip_is_link_local6(&prefix->addr))
 		return request_fail(request, PR_ERR_PARAMS, field,
-		        "routed networks carry IPv4 only for now; leave %s out", text);
+		        "%s is link-local: every pod has such addresses, and they are not routed",
+		        text);
 	masked = *prefix;
 	pr_prefix_mask(&masked);
 	if (!pr_ip_equal(&masked.addr, &prefix->addr))
@@ -128,24 +129,28 @@ static int parse_gateway(
 	snprintf(field, sizeof(field), "gateways[%u]", index);
 	if (pr_ip_parse(text, &ip))
 		return request_fail(request, PR_ERR_PARAMS, field, "\"%s\" is no address", text);
-	if (ip.family != AF_INET)
+	if (pr_ip_is_link_local6(&ip))
 		return request_fail(request, PR_ERR_PARAMS, field,
-		        "routed networks carry IPv4 only for now; leave %s out", text);
+		        "%s is link-local: the gateway is fe80::1 on every pod's link anyway",
+		        text);
 	fault = address_fault(&ip);
 	if (fault)
 		return request_fail(request, PR_ERR_PARAMS, field, "%s %s", text, fault);
 	return add_gateway(request, spec, &ip, field);
 }
 
-/* Its first host address; a /32 has none to spare. */
+/* Its first host address; a /32 or /128 has none to spare. */
 static int derive_gateways(struct request *request, struct dp_network_spec *spec)
 {
 	for (unsigned i = 0; i < spec->n_subnets; i++) {
 		const struct pr_prefix *subnet = &spec->subnets[i];
-		uint32_t first = pr_ip4_host(&subnet->addr) + (subnet->len < 31);
-		struct pr_ip ip = pr_ip4_from_host(first);
+		size_t bytes = pr_ip_bytes(&subnet->addr);
+		struct pr_ip ip = subnet->addr;
 
-		if (subnet->len < 32 && add_gateway(request, spec, &ip, "gateways"))
+		/* RFC 3021, RFC 6164: of two addresses both are hosts. */
+		if (subnet->len < 8 * bytes - 1)
+			ip.b[bytes - 1] |= 1;
+		if (!pr_prefix_is_host(subnet) && add_gateway(request, spec, &ip, "gateways"))
 			return -1;
 	}
 	return 0;
@@ -173,6 +178,7 @@ static int parse_routed(struct request *request, struct dp_network_spec *spec)
 	if (!index && derive_gateways(request, spec))
 		return -1;
 	spec->proxy_arp = json_bool(request->params, "proxyArp", true);
+	spec->advertise = json_bool(request->params, "routerAdvertisements", false);
 	return add_gateway(request, spec, &link_local_gateway, "gateways");
 }
 
@@ -180,7 +186,8 @@ static int parse_routed(struct request *request, struct dp_network_spec *spec)
 static int refuse_foreign(struct request *request, bool routed)
 {
 	static const char *const bridged_only[] = {"macAgeing", "macLimit", NULL};
-	static const char *const routed_only[] = {"subnets", "gateways", "proxyArp", NULL};
+	static const char *const routed_only[] = {
+	        "subnets", "gateways", "proxyArp", "routerAdvertisements", NULL};
 
 	for (const char *const *name = routed ? bridged_only : routed_only; *name; name++) {
 		if (json_has(request->params, *name))
@@ -239,6 +246,7 @@ static cJSON *network_body(const struct dp_network_spec *spec)
 	for (unsigned i = 0; i < spec->n_gateways; i++)
 		json_append_ip(array, &spec->gateways[i]);
 	cJSON_AddBoolToObject(body, "proxyArp", spec->proxy_arp);
+	cJSON_AddBoolToObject(body, "routerAdvertisements", spec->advertise);
 	return body;
 }
 

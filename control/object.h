@@ -14,8 +14,8 @@
 #define KIND_NEIGHBOUR "neighbour"
 #define KIND_FDB       "fdb"
 
-/* "network prefix", "network address" or "network vlan mac" */
-#define OBJECT_KEY_MAX (PR_NAME_MAX + PR_PREFIX_STRLEN + 8)
+/* "network prefix", "network address", "network address%port" or "network vlan mac" */
+#define OBJECT_KEY_MAX (2 * PR_NAME_MAX + PR_PREFIX_STRLEN + 8)
 
 /* ---- object.c ---- */
 
@@ -108,6 +108,10 @@ struct port **port_sorted(size_t *n);
 size_t port_count(void);
 /* The port of the network that has this address as its own, or NULL. */
 struct port *port_with_address(const struct network *network, const struct pr_ip *ip);
+/* Our own link-local address on the port's link (routed networks): fe80::1 towards pods, made from
+ * the MAC address on uplinks, as the data plane has it. And whether ip is that one. */
+struct pr_ip port_our_link_local(const struct port *port);
+bool port_is_our_link_local(const struct port *port, const struct pr_ip *ip);
 /* The port as answers show it. */
 cJSON *port_json(const struct port *port);
 /* Removes the port with everything that a request does: fails the request or returns 0. */

@@ -74,6 +74,20 @@ struct port *port_with_address(const struct network *network, const struct pr_ip
 	return NULL;
 }
 
+struct pr_ip port_our_link_local(const struct port *port)
+{
+	if (port->spec.kind == DP_PORT_ETH)
+		return pr_ip_link_local6(&port->spec.mac);
+	return (struct pr_ip){.family = AF_INET6, .v6 = {0xfe, 0x80, [15] = 1}};
+}
+
+bool port_is_our_link_local(const struct port *port, const struct pr_ip *ip)
+{
+	struct pr_ip ours = port_our_link_local(port);
+
+	return pr_ip_equal(&ours, ip);
+}
+
 const cJSON *port_cni(const struct port *port)
 {
 	return json_member(port->body, "cni");

@@ -155,7 +155,7 @@ static int check_other(
 static int check_routes(struct request *request, const struct port_wish *wish)
 {
 	for (unsigned i = 0; i < wish->spec.n_addresses; i++) {
-		struct pr_prefix host = {.addr = wish->spec.addresses[i].addr, .len = 32};
+		struct pr_prefix host = pr_prefix_host(&wish->spec.addresses[i].addr);
 		char field[32], text[PR_PREFIX_STRLEN];
 		struct dp_route route;
 

@@ -75,9 +75,10 @@ static int parse_prefixes(
 			        request, PR_ERR_PARAMS, field, "at most %u of them", max);
 		if (!cJSON_IsString(item) || pr_prefix_parse(item->valuestring, &out[n]))
 			return request_fail(request, PR_ERR_PARAMS, field, "this is no prefix");
-		if (routed && out[n].addr.family != AF_INET)
+		if (routed && pr_ip_is_link_local6(&out[n].addr))
 			return request_fail(request, PR_ERR_PARAMS, field,
-			        "routed networks carry IPv4 only for now; leave %s out",
+			        "%s is link-local: every pod may use such addresses on its link, "
+			        "and they are not routed",
 			        item->valuestring);
 		n++;
 	}

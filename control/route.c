@@ -183,9 +183,13 @@ int route_get(struct request *request)
 
 	if (!network)
 		return -1;
-	if (pr_ip_parse(text, &address) || address.family != AF_INET)
+	if (pr_ip_parse(text, &address))
 		return request_fail(
-		        request, PR_ERR_PARAMS, "address", "this needs an IPv4 address");
+		        request, PR_ERR_PARAMS, "address", "\"%s\" is no address", text);
+	/* Whatever a default route says: it is never looked up (RFC 4291 2.5.6). */
+	if (pr_ip_is_link_local6(&address))
+		return request_fail(request, PR_ERR_PARAMS, "address",
+		        "%s is link-local: such addresses are not routed", text);
 	if (dp_route_get(network->spec.index, &address, &answer))
 		return request_fail(request, PR_ERR_NOT_FOUND, "address",
 		        "network \"%s\" has no route to %s", network->spec.name, text);

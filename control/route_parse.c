@@ -34,9 +34,9 @@ static int read_prefix(const struct route_reading *reading, const char *text)
 
 	if (pr_prefix_parse(text, prefix))
 		return route_fail(reading, PR_ERR_PARAMS, "prefix", "\"%s\" is no prefix", text);
-	if (prefix->addr.family != AF_INET)
+	if (pr_ip_is_link_local6(&prefix->addr) && prefix->len >= 10)
 		return route_fail(reading, PR_ERR_PARAMS, "prefix",
-		        "routed networks carry IPv4 only for now; leave %s out", text);
+		        "%s is link-local: such addresses are not routed", text);
 	given = *prefix;
 	pr_prefix_mask(prefix);
 	if (!pr_ip_equal(&given.addr, &prefix->addr))
@@ -71,6 +71,8 @@ static bool reachable(const struct route_reading *reading, const struct pr_ip *i
 {
 	const struct network *network = reading->network;
 
+	if (pr_ip_is_link_local6(ip))
+		return true;
 	if (reading->port)
 		return behind_port(&reading->port->spec, ip) ||
 		       (reading->port->spec.kind == DP_PORT_ETH && network_subnet_of(network, ip));
@@ -99,16 +101,20 @@ static int read_gateway(const struct route_reading *reading, const char *text)
 
 	if (pr_ip_parse(text, gateway))
 		return route_fail(reading, PR_ERR_PARAMS, "gateway", "\"%s\" is no address", text);
-	if (gateway->family != AF_INET)
+	if (gateway->family != reading->route->prefix.addr.family)
 		return route_fail(reading, PR_ERR_PARAMS, "gateway",
-		        "routed networks carry IPv4 only for now");
+		        "%s is not of the prefix's family", text);
 	fault = address_fault(gateway);
 	if (fault)
 		return route_fail(reading, PR_ERR_PARAMS, "gateway", "%s %s", text, fault);
 	/* What was accepted once is not judged by what is there at start-up. */
 	if (reading->request->replay)
 		return 0;
-	if (own_address(reading->network, gateway))
+	if (pr_ip_is_link_local6(gateway) && !reading->port)
+		return route_fail(reading, PR_ERR_PARAMS, "gateway",
+		        "%s is link-local: name the port whose link it is on", text);
+	if (own_address(reading->network, gateway) ||
+	        (reading->port && port_is_our_link_local(reading->port, gateway)))
 		return route_fail(reading, PR_ERR_PARAMS, "gateway",
 		        "%s is our own address; a route must lead to another router", text);
 	if (reachable(reading, gateway))

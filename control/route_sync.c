@@ -52,6 +52,19 @@ void route_sync_client_gone(struct client *client)
 	sync_drop(client);
 }
 
+static int sync_limits(struct request *request, struct route_sync *sync)
+{
+	struct dp_totals *totals = malloc(sizeof(*totals));
+
+	if (!totals)
+		return request_fail(request, PR_ERR_INTERNAL, NULL, "out of memory");
+	dp_totals(totals);
+	sync->limit[0] = totals->routes.size;
+	sync->limit[1] = totals->routes6.size;
+	free(totals);
+	return 0;
+}
+
 static int sync_begin(struct request *request, const struct network *network, uint8_t owner)
 {
 	void **slot = client_slot(request->client, CLIENT_ROUTE_SYNC);
@@ -63,6 +76,10 @@ static int sync_begin(struct request *request, const struct network *network, ui
 	sync = calloc(1, sizeof(*sync));
 	if (!sync)
 		return request_fail(request, PR_ERR_INTERNAL, NULL, "out of memory");
+	if (sync_limits(request, sync)) {
+		free(sync);
+		return -1;
+	}
 	strcpy(sync->network, network->spec.name);
 	sync->owner = owner;
 	sync->next = syncs;
@@ -71,26 +88,22 @@ static int sync_begin(struct request *request, const struct network *network, ui
 	return 0;
 }
 
-/* Room for more routes, at most as many as the tables hold. */
+static int sync_full(struct request *request, const struct route_sync *sync, bool v6)
+{
+	return request_fail(request, PR_ERR_FULL, "routes",
+	        "the tables hold %llu IPv%u routes; raise limits.routes%s of the configuration",
+	        (unsigned long long)sync->limit[v6], v6 ? 6 : 4, v6 ? "6" : "");
+}
+
+/* Room for more routes. Those of earlier chunks are no more than the tables hold, and a chunk is
+ * bounded by the length of a message. */
 static int sync_grow(struct request *request, struct route_sync *sync, size_t more)
 {
 	size_t size = sync->size ? sync->size : 1024;
-	struct dp_totals *totals;
 	struct dp_route *routes;
-	uint64_t limit;
 
 	if (sync->n + more <= sync->size)
 		return 0;
-	totals = malloc(sizeof(*totals));
-	if (!totals)
-		return request_fail(request, PR_ERR_INTERNAL, NULL, "out of memory");
-	dp_totals(totals);
-	limit = totals->routes.size;
-	free(totals);
-	if (sync->n + more > limit)
-		return request_fail(request, PR_ERR_FULL, "routes",
-		        "the tables hold %llu routes; raise limits.routes of the configuration",
-		        (unsigned long long)limit);
 	while (size < sync->n + more)
 		size *= 2;
 	routes = realloc(sync->routes, size * sizeof(*routes));
@@ -101,12 +114,13 @@ static int sync_grow(struct request *request, struct route_sync *sync, size_t mo
 	return 0;
 }
 
+/* A chunk is taken wholly or not at all. */
 static int sync_chunk(struct request *request, struct route_sync *sync, struct network *network)
 {
 	const cJSON *routes = json_array(request->params, "routes"), *item;
-	size_t n = sync->n;
+	size_t n = sync->n, of_family[2] = {sync->of_family[0], sync->of_family[1]};
 	unsigned index = 0;
-	bool missing;
+	bool missing, v6;
 
 	if (sync_grow(request, sync, (size_t)cJSON_GetArraySize(routes)))
 		return -1;
@@ -117,9 +131,12 @@ static int sync_chunk(struct request *request, struct route_sync *sync, struct n
 		if (route_parse(
 		            request, item, where, network, sync->owner, &sync->routes[n], &missing))
 			return -1;
-		n++;
+		v6 = sync->routes[n++].prefix.addr.family == AF_INET6;
+		if (++of_family[v6] > sync->limit[v6])
+			return sync_full(request, sync, v6);
 	}
-	sync->n = n; /* a chunk is taken wholly or not at all */
+	sync->n = n;
+	memcpy(sync->of_family, of_family, sizeof(of_family));
 	return 0;
 }
 

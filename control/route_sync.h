@@ -12,6 +12,8 @@ struct route_sync {
 	char lost[PR_NAME_MAX + 1]; /* a port that a route names and that was removed since */
 	struct dp_route *routes;
 	size_t n, size;
+	size_t of_family[2]; /* IPv4, IPv6: how many of routes, and how many the tables hold */
+	uint64_t limit[2];
 	struct route_sync *next;
 };
 

@@ -115,6 +115,7 @@ static void add_totals(cJSON *result, const struct dp_totals *now, const struct 
 	cJSON_AddItemToObject(result, "conservation", conservation(now, base));
 	tables = cJSON_AddObjectToObject(result, "tables");
 	add_fill(tables, "routes", &now->routes);
+	add_fill(tables, "routes6", &now->routes6);
 	add_fill(tables, "fibNodes", &now->fib_nodes);
 	add_fill(tables, "nextHops", &now->next_hops);
 	add_fill(tables, "fdb", &now->fdb);

@@ -40,7 +40,8 @@ static const struct verb_field network_add[] = {
 	FIELD("macAgeing", VERB_INTEGER, "seconds until an unused MAC address is forgotten; 0: never", RANGE(0, 1000000), .only = "bridged", .fallback = "300"),
 	FIELD("macLimit", VERB_INTEGER, "learned MAC addresses; 0: only the table bounds them", RANGE(0, 1000000), .only = "bridged", .fallback = "0"),
 	FIELD("subnets", VERB_PREFIX, "connected prefixes; addresses in them that no port has are looked for on the uplinks", ARRAY(PR_SUBNETS_MAX), .only = "routed", .fallback = "none"),
-	FIELD("gateways", VERB_IP, "addresses that the gateway answers for, besides 169.254.1.1", ARRAY(PR_GATEWAYS_MAX), .only = "routed", .fallback = "first address of each IPv4 subnet"),
+	FIELD("gateways", VERB_IP, "addresses that the gateway answers for, besides 169.254.1.1 and fe80::1", ARRAY(PR_GATEWAYS_MAX), .only = "routed", .fallback = "first address of each subnet"),
+	FIELD("routerAdvertisements", VERB_BOOL, "tell pods of their IPv6 gateway by router advertisements", .only = "routed", .fallback = "false"),
 	FIELD("proxyArp", VERB_BOOL, "answer ARP for everything that is not on the asking port", .only = "routed", .fallback = "true"),
 	OUT("uplinks", VERB_STRING, "names of the network's uplinks"),
 	OUT("index", VERB_INTEGER, "number of the network"),
@@ -151,6 +152,7 @@ static const struct verb_field neighbour_add[] = {
 static const struct verb_field neighbour_del[] = {
 	FIELD("network", VERB_NAME, "routed network", ARG(1)),
 	FIELD("address", VERB_IP, "its address", ARG(2)),
+	FIELD("port", VERB_NAME, "only if it is behind this port; a link-local address needs it", FILTER),
 };
 static const struct verb_field neighbour_list[] = {
 	FIELD("network", VERB_NAME, "only neighbours in this network", FILTER, .position = 1),

@@ -47,6 +47,10 @@ enum offload {
 	OFFLOAD_TSO4 = 1 << 1, /* to be cut into segments of gso_size bytes of payload */
 	OFFLOAD_TSO6 = 1 << 2,
 	OFFLOAD_TSO = OFFLOAD_TSO4 | OFFLOAD_TSO6,
+	/* Ours: IPv4, to be cut into fragments of at most gso_size bytes, IP header included;
+	 * header_length is that of the MAC header. No device takes it. */
+	OFFLOAD_FRAGMENT = 1 << 3,
+	OFFLOAD_CUT = OFFLOAD_TSO | OFFLOAD_FRAGMENT,
 };
 
 struct guest_ring;
@@ -74,7 +78,6 @@ struct batch {
 	uint16_t out_tag[PR_BATCH];           /* VLAN id to put on, 0: none */
 	const struct next_hop *hop[PR_BATCH]; /* set by route: valid for this turn */
 	uint32_t next_hop[PR_BATCH];          /* its index */
-	uint32_t destination[PR_BATCH];       /* IPv4, host order: set by route */
 	uint8_t reason[PR_BATCH];  /* why it dies (enum pr_drop_reason), or what error to send */
 	uint8_t offload[PR_BATCH]; /* enum offload; the four below count only with it */
 	uint16_t csum_start[PR_BATCH];  /* from the head's first byte */
@@ -187,11 +190,11 @@ static inline void batch_trim(struct batch *batch, uint64_t i, uint32_t length)
 		batch->head_length[i] = (uint16_t)length;
 }
 
-/* Bytes of the largest frame that this entry puts on a wire, behind the Ethernet header counted
- * too: a packet to be cut into segments counts as one segment. */
+/* Bytes of the largest frame that this entry puts on a wire, Ethernet header included: a packet to
+ * be cut counts as its largest piece. */
 static inline uint32_t batch_wire_length(const struct batch *batch, uint64_t i)
 {
-	if (likely(!(batch->offload[i] & OFFLOAD_TSO)))
+	if (likely(!(batch->offload[i] & OFFLOAD_CUT)))
 		return batch->length[i];
 	return (uint32_t)batch->header_length[i] + batch->gso_size[i];
 }

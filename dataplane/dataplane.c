@@ -64,6 +64,7 @@ uint64_t dp_memory_needed(const struct dp_config *c)
 		return c->memory_mib * MIB;
 	bytes += (uint64_t)mbufs_of(c) * (MBUF_ROOM + sizeof(struct rte_mbuf) + 192);
 	bytes += (uint64_t)c->max_fib_nodes * 1100 + (uint64_t)c->max_routes * 48;
+	bytes += (uint64_t)c->max_routes6 * 136;
 	bytes += (uint64_t)c->max_fdb * 72 + (uint64_t)c->max_neighbours * 256;
 	bytes += sizeof(struct shared) + (c->n_workers + 1) * (sizeof(struct worker) + MIB / 4);
 	bytes += (uint64_t)NEXT_HOPS_MAX * 128;
@@ -213,7 +214,9 @@ static int start_tables(struct dp_error *error)
 	shared->fib_pool = fib4_pool_create(
 	        &table_memory, config.max_fib_nodes, config.max_routes, tables_retire_index, NULL);
 	shared->fdb = fdb_create(&table_memory, config.max_fdb, seed);
-	if (!shared->fib_pool || !shared->fdb || hops_init() ||
+	shared->fib6_pool = fib6_pool_create(
+	        &table_memory, config.max_routes6, seed, tables_retire_index, NULL);
+	if (!shared->fib_pool || !shared->fib6_pool || !shared->fdb || hops_init() ||
 	        neighbours_init(config.max_neighbours))
 		return fail(
 		        error, -ENOMEM, "no memory for the tables: raise memory or lower limits");
@@ -225,6 +228,7 @@ static void stop_tables(void)
 	neighbours_free();
 	hops_free();
 	fdb_destroy(shared->fdb);
+	fib6_pool_destroy(shared->fib6_pool);
 	fib4_pool_destroy(shared->fib_pool);
 }
 

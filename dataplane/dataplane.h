@@ -41,7 +41,8 @@ struct dp_config {
 	unsigned memory_mib; /* hugepage memory; 0: just what the limits below need */
 	bool no_huge; /* ordinary pages (tests only: slow, and no vhost-user mbuf sharing needed) */
 	unsigned mbufs;         /* 0: default */
-	unsigned max_routes;    /* prefixes of all networks together */
+	unsigned max_routes;    /* IPv4 prefixes of all networks together */
+	unsigned max_routes6;   /* the same for IPv6 */
 	unsigned max_fib_nodes; /* 1 KiB each */
 	unsigned max_fdb;       /* MAC addresses */
 	unsigned max_neighbours;
@@ -74,10 +75,10 @@ struct dp_network_spec {
 	struct pr_mac gateway_mac;
 	uint32_t mac_ageing;           /* seconds, 0: never; bridged */
 	uint32_t mac_limit;            /* learned addresses, 0: the table's size; bridged */
-	bool proxy_arp;                /* routed */
+	bool proxy_arp, advertise;     /* routed */
 	uint8_t n_subnets, n_gateways; /* routed */
 	struct pr_prefix subnets[PR_SUBNETS_MAX]; /* host bits clear */
-	struct pr_ip gateways[PR_GATEWAYS_MAX];   /* IPv4 addresses that answer */
+	struct pr_ip gateways[PR_GATEWAYS_MAX];   /* addresses that answer */
 };
 
 /* index: filled with the network's index. -ENOSPC, -EEXIST (name or wanted index taken). */
@@ -160,7 +161,7 @@ enum dp_route_type {
 
 struct dp_route {
 	uint16_t network;
-	struct pr_prefix prefix; /* IPv4, host bits clear */
+	struct pr_prefix prefix; /* host bits clear */
 	enum dp_route_type type;
 	uint16_t port;        /* DP_INDEX_ANY: found through gateway */
 	struct pr_ip gateway; /* family 0: none */
@@ -174,8 +175,8 @@ int dp_route_add(const struct dp_route *routes, size_t n, size_t *failed, struct
 /* removed: how many of them were there. */
 int dp_route_del(const struct dp_route *routes, size_t n, size_t *removed, struct dp_error *error);
 
-/* Copies up to n routes of a network behind `after` (NULL: from the first), ordered by address and
- * length; returns how many. owner -1: all. */
+/* Copies up to n routes of a network behind `after` (NULL: from the first), IPv4 before IPv6,
+ * ordered by address and length; returns how many. owner -1: all. */
 size_t dp_route_list(uint16_t network, int owner, const struct pr_prefix *after,
         struct dp_route *routes, size_t n);
 /* The route of exactly this prefix. -ENOENT: there is none. */
@@ -212,8 +213,9 @@ struct dp_neighbour {
 	uint32_t age;  /* seconds since confirmed */
 };
 int dp_neighbour_add(const struct dp_neighbour *neighbour, struct dp_error *error);
-/* -ENOENT when there is none. */
-int dp_neighbour_del(uint16_t network, const struct pr_ip *address);
+/* port: DP_INDEX_ANY, or only if it is behind that port; a link-local address needs it, for it may
+ * be on several. -ENOENT when there is none, -EPERM for a pod's own address. */
+int dp_neighbour_del(uint16_t network, uint16_t port, const struct pr_ip *address);
 /* All entries, copied into an array that the caller frees; NULL and *n = 0 when there are none. */
 struct dp_neighbour *dp_neighbour_list(size_t *n);
 
@@ -245,7 +247,7 @@ struct dp_totals {
 	/* fill of the tables: used and size */
 	struct dp_table_fill {
 		uint64_t used, size;
-	} routes, fib_nodes, next_hops, fdb, neighbours, ports, networks, mbufs;
+	} routes, routes6, fib_nodes, next_hops, fdb, neighbours, ports, networks, mbufs;
 	uint64_t learn_lost; /* learn events that found their ring full: repeated by the next packet
 	                      */
 };

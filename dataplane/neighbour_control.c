@@ -4,8 +4,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include <rte_arp.h>
-#include <rte_ether.h>
 #include <rte_malloc.h>
 
 #include "dataplane/neighbour_control.h"
@@ -21,86 +19,47 @@ static uint32_t table_max;
 static const struct neighbour *leaving;
 
 /* An entry's cookie. ROUTE: it has a route of its own because somebody looked for it in a connected
- * prefix. SEARCH: it has not answered yet and counts against the port in the upper half. */
-#define COOKIE_ROUTE  1u
-#define COOKIE_SEARCH 2u
-#define COOKIE_SHIFT  16
+ * prefix, and its place in host_route is in the upper half. SEARCH: it has not answered yet and
+ * counts against the port in bits 16 to 31. */
+#define COOKIE_ROUTE      UINT64_C(1)
+#define COOKIE_SEARCH     UINT64_C(2)
+#define COOKIE_PORT       UINT64_C(0xffff0000)
+#define COOKIE_PORT_SHIFT 16
+#define COOKIE_PLACE      UINT64_C(0xffffffff00000000)
+#define PLACE_SHIFT       32
 
-/* Entries with COOKIE_ROUTE. */
+/* Entries with COOKIE_ROUTE, in no order: a change of routes looks at them alone. */
+static struct neighbour **host_route;
 static uint32_t host_routes;
+
+/* Of a request with more routes than this, all entries are looked at closely. */
+#define ROUTES_COMPARED 64
 
 /* So many unanswered questions may one port's packets cause: a pod that scans does not fill the
  * table for the others. */
 #define SEARCHES_A_PORT 512
 
-/* ---- asking ---- */
-
-static uint32_t sender_address(const struct neighbour *entry)
-{
-	const struct dp_port_spec *spec = &port_at(entry->port)->spec;
-
-	for (unsigned n = 0; spec->kind == DP_PORT_ETH && n < spec->n_addresses; n++)
-		if (pr_prefix_contains(&spec->addresses[n], &entry->ip))
-			return pr_ip4_host(&spec->addresses[n].addr);
-	return shared->port[entry->port].own_address;
-}
-
-static void fill_request(uint8_t *frame, const struct neighbour *entry, bool unicast)
-{
-	const struct port *port = &shared->port[entry->port];
-	struct rte_ether_hdr *ether = (void *)frame;
-	struct rte_arp_hdr *arp = (void *)(ether + 1);
-
-	memset(frame, 0, RTE_ETHER_MIN_LEN - RTE_ETHER_CRC_LEN);
-	memset(&ether->dst_addr, 0xff, 6);
-	if (unicast)
-		memcpy(&ether->dst_addr, &entry->mac, 6);
-	memcpy(&ether->src_addr, &port->gateway_mac, 6);
-	ether->ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_ARP);
-	arp->arp_hardware = rte_cpu_to_be_16(RTE_ARP_HRD_ETHER);
-	arp->arp_protocol = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
-	arp->arp_hlen = 6;
-	arp->arp_plen = 4;
-	arp->arp_opcode = rte_cpu_to_be_16(RTE_ARP_OP_REQUEST);
-	memcpy(&arp->arp_data.arp_sha, &port->gateway_mac, 6);
-	arp->arp_data.arp_sip = rte_cpu_to_be_32(sender_address(entry));
-	memcpy(&arp->arp_data.arp_tip, entry->ip.v4, 4);
-}
-
 static void send_probe(void *ctx, const struct neighbour *entry, bool unicast)
 {
-	struct rte_mbuf *m = rte_pktmbuf_alloc(shared->mbufs);
-
 	(void)ctx;
-	if (!m)
-		return; /* asked again in a second */
-	fill_request((uint8_t *)rte_pktmbuf_append(m, RTE_ETHER_MIN_LEN - RTE_ETHER_CRC_LEN), entry,
-	        unicast);
-	*mbuf_note(m) = (struct note){
-	        .stage = PR_STAGE_TX,
-	        .in_port = NO_PORT,
-	        .out_port = entry->port,
-	        .out_tag = shared->port[entry->port].vlan,
-	        .generated = true,
-	};
-	tables_inject(0, m);
+	neighbour_ask(entry, unicast);
 }
 
 /* ---- what the table tells ---- */
 
 static void search_begins(struct neighbour *entry, uint16_t port)
 {
-	entry->cookie |= COOKIE_SEARCH | (uint32_t)port << COOKIE_SHIFT;
+	entry->cookie |= COOKIE_SEARCH | (uint64_t)port << COOKIE_PORT_SHIFT;
 	port_at(port)->searched++;
 }
 
 static void search_ends(struct neighbour *entry)
 {
-	struct port_control *port = port_at((uint16_t)(entry->cookie >> COOKIE_SHIFT));
+	struct port_control *port = port_at((uint16_t)(entry->cookie >> COOKIE_PORT_SHIFT));
 
 	if (!(entry->cookie & COOKIE_SEARCH))
 		return;
-	entry->cookie &= COOKIE_ROUTE;
+	entry->cookie &= ~(COOKIE_SEARCH | COOKIE_PORT);
 	/* The port may have gone and come back as another one. */
 	if (port->searched)
 		port->searched--;
@@ -111,64 +70,89 @@ static void changed(void *ctx, struct neighbour *entry)
 	(void)ctx;
 	if (neighbour_usable(entry))
 		search_ends(entry);
-	hops_neighbour_changed(entry->network, pr_ip4_host(&entry->ip));
+	hops_neighbour_changed(entry->network, &entry->ip);
 }
 
 /* ---- routes of hosts in connected prefixes ---- */
 
+static void host_route_add(struct neighbour *entry)
+{
+	entry->cookie |= COOKIE_ROUTE | (uint64_t)host_routes << PLACE_SHIFT;
+	host_route[host_routes++] = entry;
+}
+
+/* The last one takes its place. */
+static void host_route_remove(struct neighbour *entry)
+{
+	uint64_t place = entry->cookie & COOKIE_PLACE;
+	struct neighbour *last = host_route[--host_routes];
+
+	last->cookie = (last->cookie & ~COOKIE_PLACE) | place;
+	host_route[place >> PLACE_SHIFT] = last;
+	entry->cookie &= ~(COOKIE_ROUTE | COOKIE_PLACE);
+}
+
 /* 0: the host has a route of its own now; -EEXIST: somebody else's leads to it; -ENOSPC. */
 static int give_route(struct neighbour *entry, uint16_t port)
 {
-	uint32_t address = pr_ip4_host(&entry->ip);
-	struct fib4_route route;
+	struct pr_prefix host = pr_prefix_host(&entry->ip);
+	struct route_entry route;
 	int rc;
 
-	if (fib4_get(network_fib(entry->network), address, 32, &route) == 0)
+	if (route_find(entry->network, &host, &route) == 0)
 		return route.owner == ROUTE_OWNER_NEIGHBOUR ? 0 : -EEXIST;
-	rc = route_set(entry->network, address, 32,
-	        hop_take(HOP_VIA, entry->network, port, address), ROUTE_OWNER_NEIGHBOUR);
-	if (!rc && !(entry->cookie & COOKIE_ROUTE)) {
-		entry->cookie |= COOKIE_ROUTE;
-		host_routes++;
-	}
+	rc = route_set(entry->network, &host, hop_take(HOP_VIA, entry->network, port, &entry->ip),
+	        ROUTE_OWNER_NEIGHBOUR);
+	if (!rc && !(entry->cookie & COOKIE_ROUTE))
+		host_route_add(entry);
 	return rc;
 }
 
 static void take_route(struct neighbour *entry)
 {
+	struct pr_prefix host = pr_prefix_host(&entry->ip);
+
 	if (!(entry->cookie & COOKIE_ROUTE))
 		return;
-	entry->cookie &= ~COOKIE_ROUTE;
-	host_routes--;
-	route_unset(entry->network, pr_ip4_host(&entry->ip), 32, ROUTE_OWNER_NEIGHBOUR);
+	host_route_remove(entry);
+	route_unset(entry->network, &host, ROUTE_OWNER_NEIGHBOUR);
 }
 
 /* Whether the longest route to the host, but for its own, is a connected prefix of its port. */
 static bool is_connected(const struct neighbour *entry)
 {
-	const struct fib4 *fib = network_fib(entry->network);
-	uint32_t address = pr_ip4_host(&entry->ip);
-	struct fib4_route route;
+	struct pr_prefix prefix = pr_prefix_host(&entry->ip);
+	struct route_entry route;
 
-	for (unsigned len = 31; len; len--) {
-		if (fib4_get(fib, address & ~0u << (32 - len), (uint8_t)len, &route))
+	while (prefix.len--) {
+		pr_prefix_mask(&prefix);
+		if (route_find(entry->network, &prefix, &route))
 			continue;
 		return hop_at(route.nexthop)->kind == HOP_GLEAN &&
 		       hop_at(route.nexthop)->port == entry->port;
 	}
-	return fib4_get(fib, 0, 0, &route) == 0 && hop_at(route.nexthop)->kind == HOP_GLEAN &&
-	       hop_at(route.nexthop)->port == entry->port;
+	return false;
 }
 
-void neighbours_routes_changed(uint16_t network)
+static bool is_covered(const struct neighbour *entry, const struct dp_route *routes, size_t n)
 {
-	struct neighbour *entry;
-	uint32_t cursor = 0;
+	for (size_t k = 0; k < n; k++)
+		if (pr_prefix_contains(&routes[k].prefix, &entry->ip))
+			return true;
+	return false;
+}
 
-	while (host_routes && (entry = neighbour_next(table, &cursor)))
-		if (entry->network == network && entry->cookie & COOKIE_ROUTE &&
+void neighbours_routes_changed(const struct dp_route *routes, size_t n)
+{
+	/* Backwards: what goes is replaced by one that was looked at. */
+	for (uint32_t at = host_routes; at-- > 0;) {
+		struct neighbour *entry = host_route[at];
+
+		if (entry->network == routes->network &&
+		        (n > ROUTES_COMPARED || is_covered(entry, routes, n)) &&
 		        !is_connected(entry))
 			take_route(entry);
+	}
 }
 
 static void removed(void *ctx, struct neighbour *entry)
@@ -183,7 +167,7 @@ static void removed(void *ctx, struct neighbour *entry)
 static bool used(void *ctx, const struct neighbour *entry)
 {
 	(void)ctx;
-	return hops_used(entry->network, pr_ip4_host(&entry->ip));
+	return hops_used(entry->network, &entry->ip);
 }
 
 static void release_held(void *ctx, const struct neighbour *entry, void *packet)
@@ -206,9 +190,10 @@ static void drop_held(
 		return;
 	}
 	/* Workers shall tell the next ones themselves. */
-	hops_neighbour_changed(entry->network, pr_ip4_host(&entry->ip));
-	/* The sender learns of it (RFC 1812 5.2.7.1). */
-	mbuf_note(packet)->stage = PR_STAGE_ICMP_ERROR;
+	hops_neighbour_changed(entry->network, &entry->ip);
+	/* The sender learns of it (RFC 1812 5.2.7.1, RFC 4443 3.1). */
+	mbuf_note(packet)->stage =
+	        entry->ip.family == AF_INET6 ? PR_STAGE_ICMP6_ERROR : PR_STAGE_ICMP_ERROR;
 	mbuf_note(packet)->reason = PR_DROP_NEIGHBOUR_FAILED;
 	tables_inject(mbuf_note(packet)->worker, packet);
 }
@@ -229,12 +214,12 @@ void neighbour_punt(const struct event *event)
 {
 	const struct hop *hop = hop_at(event->next_hop);
 	uint16_t network = shared->segment[event->segment].network;
-	struct pr_ip ip = pr_ip4_from_host(event->address);
+	struct pr_ip ip = event->address;
 	struct neighbour *entry = neighbour_find(table, network, &ip);
 	int rc;
 
 	/* The index may have become another next hop since the worker looked. */
-	if ((hop->kind != HOP_GLEAN && (!hop_is_via(hop) || hop->gateway != event->address)) ||
+	if ((hop->kind != HOP_GLEAN && (!hop_is_via(hop) || !pr_ip_equal(&hop->gateway, &ip))) ||
 	        hop->dead || hop->network != network || !port_at(event->port)->used) {
 		tables_drop(event->packet, PR_DROP_NO_ROUTE);
 		return;
@@ -268,14 +253,15 @@ void neighbour_punt(const struct event *event)
 void neighbour_event(const struct event *event)
 {
 	uint16_t network = shared->segment[event->segment].network;
-	struct pr_ip ip = pr_ip4_from_host(event->address);
+	struct pr_ip ip = scoped_ip(&event->address, event->port);
 	const struct neighbour *entry = neighbour_find(table, network, &ip);
 
 	/* An entry is made only when somebody needs it, and only its own port may speak of it. */
 	if (!entry || entry->port != event->port || !port_at(event->port)->used)
 		return;
-	neighbour_learn(table, network, &ip, event->port, &event->mac, tables_now(),
-	        event->solicited ? NEIGHBOUR_SOLICITED : 0);
+	neighbour_learn(table, network, &ip, event->port, event->confirms ? NULL : &event->mac,
+	        tables_now(),
+	        (event->solicited ? NEIGHBOUR_SOLICITED : 0) | (event->keep ? NEIGHBOUR_KEEP : 0));
 }
 
 void neighbours_tick(uint64_t now_ms)
@@ -304,6 +290,10 @@ int neighbours_init(unsigned max)
 	if (getrandom(&config.seed, sizeof(config.seed), 0) != sizeof(config.seed))
 		return -EIO;
 	table_max = max;
+	host_routes = 0;
+	host_route = memory_alloc(max * sizeof(struct neighbour *));
+	if (!host_route)
+		return -ENOMEM;
 	table = neighbour_table_create(&memory, &config, &ops, NULL);
 	return table ? 0 : -errno;
 }
@@ -313,13 +303,14 @@ void neighbours_free(void)
 	/* Held packets lie in a pool that goes as a whole. */
 	neighbour_table_destroy(table);
 	table = NULL;
+	rte_free(host_route);
+	host_route = NULL;
 }
 
 enum neighbour_answer neighbour_mac(
-        uint16_t network, uint16_t port, uint32_t address, struct pr_mac *mac)
+        uint16_t network, uint16_t port, const struct pr_ip *address, struct pr_mac *mac)
 {
-	struct pr_ip ip = pr_ip4_from_host(address);
-	const struct neighbour *entry = neighbour_find(table, network, &ip);
+	const struct neighbour *entry = neighbour_find(table, network, address);
 
 	if (!entry || entry == leaving || entry->port != port)
 		return NEIGHBOUR_UNKNOWN;
@@ -332,21 +323,13 @@ enum neighbour_answer neighbour_mac(
 }
 
 int neighbour_set_static(
-        uint16_t network, uint16_t port, uint32_t address, const struct pr_mac *mac)
+        uint16_t network, uint16_t port, const struct pr_ip *address, const struct pr_mac *mac)
 {
-	struct pr_ip ip = pr_ip4_from_host(address);
-	const struct neighbour *entry = neighbour_find(table, network, &ip);
+	const struct neighbour *entry = neighbour_find(table, network, address);
 
 	if (entry && entry->state == NEIGHBOUR_STATIC && entry->port != port)
 		return -EEXIST;
-	return neighbour_add_static(table, network, &ip, port, mac, tables_now());
-}
-
-int neighbour_remove(uint16_t network, uint32_t address)
-{
-	struct pr_ip ip = pr_ip4_from_host(address);
-
-	return neighbour_forget(table, network, &ip);
+	return neighbour_add_static(table, network, address, port, mac, tables_now());
 }
 
 void neighbours_port_gone(uint16_t port)
@@ -377,7 +360,7 @@ uint32_t neighbours_max(void)
 struct neighbour_request {
 	const struct dp_neighbour *neighbour;
 	struct dp_error *error;
-	uint16_t network;
+	uint16_t network, port;
 	const struct pr_ip *address;
 	struct dp_neighbour *list;
 	size_t n;
@@ -387,17 +370,18 @@ static int add(void *arg)
 {
 	struct neighbour_request *request = arg;
 	const struct dp_neighbour *wanted = request->neighbour;
+	struct pr_ip address;
 	int rc;
 
 	if (wanted->port >= PR_PORTS_MAX || !port_at(wanted->port)->used ||
 	        port_at(wanted->port)->spec.network != wanted->network)
 		return dp_fail(request->error, PR_ERR_NOT_FOUND, -ENOENT, "port",
 		        "no such port in this network");
-	if (!network_fib(wanted->network) || wanted->address.family != AF_INET)
+	if (!network_is_routed(wanted->network))
 		return dp_fail(request->error, PR_ERR_PARAMS, -EINVAL, "address",
-		        "neighbours are IPv4 addresses of routed networks");
-	rc = neighbour_set_static(
-	        wanted->network, wanted->port, pr_ip4_host(&wanted->address), &wanted->mac);
+		        "neighbours are addresses of routed networks");
+	address = scoped_ip(&wanted->address, wanted->port);
+	rc = neighbour_set_static(wanted->network, wanted->port, &address, &wanted->mac);
 	if (rc == -EEXIST)
 		return dp_fail(request->error, PR_ERR_CONFLICT, rc, "address",
 		        "the address is known on another port");
@@ -419,21 +403,23 @@ int dp_neighbour_add(const struct dp_neighbour *neighbour, struct dp_error *erro
 static int del(void *arg)
 {
 	struct neighbour_request *request = arg;
-	struct fib4_route route;
-	uint32_t address = pr_ip4_host(request->address);
+	struct pr_prefix host = pr_prefix_host(request->address);
+	struct pr_ip address = scoped_ip(request->address, request->port);
+	const struct neighbour *entry = neighbour_find(table, request->network, &address);
+	struct route_entry route;
 
 	/* A pod's own address goes with its port. */
-	if (network_fib(request->network) &&
-	        fib4_get(network_fib(request->network), address, 32, &route) == 0 &&
-	        route.owner == ROUTE_OWNER_PORT)
+	if (route_find(request->network, &host, &route) == 0 && route.owner == ROUTE_OWNER_PORT)
 		return -EPERM;
-	return neighbour_remove(request->network, address);
+	if (!entry || (request->port != DP_INDEX_ANY && entry->port != request->port))
+		return -ENOENT;
+	return neighbour_forget(table, request->network, &address);
 }
 
-int dp_neighbour_del(uint16_t network, const struct pr_ip *address)
+int dp_neighbour_del(uint16_t network, uint16_t port, const struct pr_ip *address)
 {
-	return tables_call(
-	        del, &(struct neighbour_request){.network = network, .address = address});
+	return tables_call(del,
+	        &(struct neighbour_request){.network = network, .port = port, .address = address});
 }
 
 static enum dp_neighbour_state public_state(uint8_t state)
@@ -468,7 +454,7 @@ static int list(void *arg)
 		request->list[request->n++] = (struct dp_neighbour){
 		        .network = entry->network,
 		        .port = entry->port,
-		        .address = entry->ip,
+		        .address = unscoped_ip(&entry->ip),
 		        .mac = entry->mac,
 		        .state = public_state(entry->state),
 		        .held = entry->held,

@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "dataplane/neighbour_control.h"
 #include "dataplane/network_control.h"
 #include "dataplane/route_control.h"
+#include "dataplane/router_advertisement.h"
 #include "dataplane/tables.h"
+
+#define PAGE 256
 
 static struct network networks[PR_NETWORKS_MAX];
 
 struct network *network_at(uint16_t index)
 {
 	return &networks[index];
-}
-
-struct fib4 *network_fib(uint16_t network)
-{
-	return network < PR_NETWORKS_MAX ? networks[network].fib : NULL;
 }
 
 struct network_request {
@@ -45,22 +44,19 @@ static int add_own_routes(struct network *network, uint16_t index)
 	const struct dp_network_spec *spec = &network->spec;
 	int rc = 0;
 
-	network->hop_local = hop_take(HOP_LOCAL, index, NO_PORT, 0);
-	network->hop_unreachable = hop_take(HOP_UNREACHABLE, index, NO_PORT, 0);
+	network->hop_local = hop_take(HOP_LOCAL, index, NO_PORT, NULL);
+	network->hop_unreachable = hop_take(HOP_UNREACHABLE, index, NO_PORT, NULL);
 	if (!network->hop_local || !network->hop_unreachable)
 		return -ENOSPC;
 	for (unsigned n = 0; !rc && n < spec->n_gateways; n++) {
-		if (spec->gateways[n].family != AF_INET)
-			continue;
-		rc = route_set(index, pr_ip4_host(&spec->gateways[n]), 32,
-		        hop_take(HOP_LOCAL, index, NO_PORT, 0), ROUTE_OWNER_LOCAL);
+		struct pr_prefix host = pr_prefix_host(&spec->gateways[n]);
+
+		rc = route_set(
+		        index, &host, hop_take(HOP_LOCAL, index, NO_PORT, NULL), ROUTE_OWNER_LOCAL);
 	}
-	for (unsigned n = 0; !rc && n < spec->n_subnets; n++) {
-		if (spec->subnets[n].addr.family != AF_INET)
-			continue;
-		rc = route_set(index, pr_ip4_host(&spec->subnets[n].addr), spec->subnets[n].len,
-		        hop_take(HOP_UNREACHABLE, index, NO_PORT, 0), ROUTE_OWNER_CONNECTED);
-	}
+	for (unsigned n = 0; !rc && n < spec->n_subnets; n++)
+		rc = route_set(index, &spec->subnets[n],
+		        hop_take(HOP_UNREACHABLE, index, NO_PORT, NULL), ROUTE_OWNER_CONNECTED);
 	return rc;
 }
 
@@ -69,34 +65,42 @@ static void free_fib(void *arg)
 	fib4_destroy(arg);
 }
 
+static void free_fib6(void *arg)
+{
+	fib6_destroy(arg);
+}
+
 static void free_routed_segment(void *arg)
 {
 	struct segment *segment = arg;
 
 	segment->fib = NULL;
+	segment->fib6 = NULL;
+	segment->advertised = NULL;
 	segment->used = false;
 }
 
 /* The table itself is emptied when nobody reads it any more; next hops are given back now. */
-static void release_routes(struct fib4 *fib)
+static void release_routes(uint16_t network)
 {
-	struct fib4_route page[256], last;
+	struct route_entry page[PAGE];
+	struct pr_prefix last;
 	unsigned n;
 
 	for (bool first = true;; first = false) {
-		n = fib4_list(fib, first ? NULL : &last, page, 256);
+		n = route_page(network, first ? NULL : &last, page, PAGE);
 		for (unsigned k = 0; k < n; k++)
 			hop_release(page[k].nexthop);
-		if (n < 256)
+		if (n < PAGE)
 			return;
-		last = page[n - 1];
+		last = page[n - 1].prefix;
 	}
 }
 
 static void release_network(struct network *network)
 {
 	if (network->fib) {
-		release_routes(network->fib);
+		release_routes((uint16_t)(network - networks));
 		if (network->hop_local)
 			hop_release(network->hop_local);
 		if (network->hop_unreachable)
@@ -105,8 +109,26 @@ static void release_network(struct network *network)
 			tables_retire(
 			        free_routed_segment, &shared->segment[network->routed_segment]);
 		tables_retire(free_fib, network->fib);
+		tables_retire(free_fib6, network->fib6);
+		tables_retire(free, network->advertised);
 	}
 	memset(network, 0, sizeof(*network));
+}
+
+/* Both tables or none. */
+static int create_tables(struct network *network, uint16_t index)
+{
+	network->fib = fib4_create(shared->fib_pool, index);
+	network->fib6 = network->fib ? fib6_create(shared->fib6_pool, index) : NULL;
+	if (network->fib6 && network->spec.advertise)
+		network->advertised = advertised_make(&network->spec);
+	if (network->fib6 && (network->advertised || !network->spec.advertise))
+		return 0;
+	fib6_destroy(network->fib6);
+	fib4_destroy(network->fib);
+	network->fib = NULL;
+	network->fib6 = NULL;
+	return -ENOMEM;
 }
 
 static int add(void *arg)
@@ -124,9 +146,7 @@ static int add(void *arg)
 	request->index = (uint16_t)index;
 	if (!network->spec.routed)
 		return 0;
-	network->fib = fib4_create(shared->fib_pool, (uint16_t)index);
-	if (!network->fib)
-		rc = -ENOMEM;
+	rc = create_tables(network, (uint16_t)index);
 	if (!rc)
 		rc = add_own_routes(network, (uint16_t)index);
 	if (!rc) {
@@ -140,8 +160,8 @@ static int add(void *arg)
 		return dp_fail(request->error, PR_ERR_CONFLICT, rc, "subnets",
 		        "two of the subnets or gateways are the same");
 	return dp_fail(request->error, PR_ERR_FULL, rc, "",
-	        "no room for another routed network: raise memory, limits.routes or "
-	        "limits.fibNodes");
+	        "no room for another routed network: raise memory, limits.routes, "
+	        "limits.routes6 or limits.fibNodes");
 }
 
 int dp_network_add(const struct dp_network_spec *spec, uint16_t *index, struct dp_error *error)

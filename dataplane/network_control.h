@@ -13,7 +13,9 @@ struct network {
 	uint16_t routed_segment; /* routed networks have one */
 	uint16_t ports;
 	uint32_t learned; /* MAC addresses */
-	struct fib4 *fib;
+	struct fib4 *fib; /* routed: both */
+	struct fib6 *fib6;
+	struct advertised *advertised;       /* NULL: no router advertisements */
 	uint32_t hop_local, hop_unreachable; /* next hops of its own addresses and empty subnets */
 };
 
@@ -23,6 +25,10 @@ struct port_control {
 	struct dp_port_spec spec;
 	uint32_t learned;  /* MAC addresses */
 	uint32_t searched; /* neighbours that were made for its packets and have not answered */
+	/* Router advertisements since the guest listens, up to the first few; when the next is due.
+	 */
+	uint8_t advertised;
+	uint64_t advertise_ms;
 	uint16_t n_links;
 	struct port_link {
 		uint16_t segment, tag;

@@ -60,11 +60,15 @@ const struct hop *hop_at(uint32_t index)
 }
 
 /* Next hops of one gateway share a bucket, whatever their kind and port. */
-static uint32_t *bucket_of(uint16_t network, uint32_t gateway)
+static uint32_t *bucket_of(uint16_t network, const struct pr_ip *gateway)
 {
-	uint32_t hash = (gateway ^ (uint32_t)network << 16 ^ network) * 2654435761u;
+	uint32_t words[4] = {0}, hash = (uint32_t)network << 16 ^ network;
 
-	return &hops.bucket[hash >> 18];
+	if (gateway->family)
+		memcpy(words, gateway->b, pr_ip_bytes(gateway));
+	for (unsigned n = 0; n < 4; n++)
+		hash = (hash ^ words[n]) * 2654435761u ^ hash >> 15;
+	return &hops.bucket[hash * 2654435761u >> 18];
 }
 
 _Static_assert(HOP_BUCKETS == 1 << 14, "bucket_of shifts by 32 - 14");
@@ -94,7 +98,8 @@ static void publish(uint32_t index, const struct next_hop *content)
 static void fill_rewrite(
         struct next_hop *content, const struct port *port, const struct pr_mac *mac)
 {
-	uint16_t ethertype = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
+	uint16_t ethertype = rte_cpu_to_be_16(
+	        content->gateway.family == AF_INET6 ? RTE_ETHER_TYPE_IPV6 : RTE_ETHER_TYPE_IPV4);
 
 	memcpy(content->rewrite, mac, 6);
 	memcpy(content->rewrite + 6, &port->gateway_mac, 6);
@@ -106,7 +111,7 @@ static void fill_via(struct next_hop *content, const struct hop *hop)
 	const struct port *port = &shared->port[hop->port];
 	struct pr_mac mac;
 
-	switch (neighbour_mac(hop->network, hop->port, hop->gateway, &mac)) {
+	switch (neighbour_mac(hop->network, hop->port, &hop->gateway, &mac)) {
 	case NEIGHBOUR_KNOWN:
 		content->type = NEXT_HOP_FORWARD;
 		fill_rewrite(content, port, &mac);
@@ -154,16 +159,18 @@ static void republish(uint32_t index)
 	publish(index, &content);
 }
 
-uint32_t hop_take(enum hop_kind kind, uint16_t network, uint16_t port, uint32_t gateway)
+uint32_t hop_take(enum hop_kind kind, uint16_t network, uint16_t port, const struct pr_ip *gateway)
 {
-	uint32_t *bucket = bucket_of(network, gateway);
-	uint32_t index;
+	static const struct pr_ip none;
+	uint32_t *bucket, index;
 	struct hop *hop;
 
+	gateway = gateway ? gateway : &none;
+	bucket = bucket_of(network, gateway);
 	for (index = *bucket; index; index = hops.hop[index].chain) {
 		hop = &hops.hop[index];
 		if (hop->kind == kind && !hop->dead && hop->network == network &&
-		        hop->port == port && hop->gateway == gateway) {
+		        hop->port == port && pr_ip_equal(&hop->gateway, gateway)) {
 			hop->references++;
 			return index;
 		}
@@ -177,7 +184,7 @@ uint32_t hop_take(enum hop_kind kind, uint16_t network, uint16_t port, uint32_t 
 	        .kind = (uint8_t)kind,
 	        .network = network,
 	        .port = port,
-	        .gateway = gateway,
+	        .gateway = *gateway,
 	        .references = 1,
 	        .chain = *bucket,
 	};
@@ -205,7 +212,7 @@ static void free_index(void *arg)
 void hop_release(uint32_t index)
 {
 	struct hop *hop = &hops.hop[index];
-	uint32_t *link = bucket_of(hop->network, hop->gateway);
+	uint32_t *link = bucket_of(hop->network, &hop->gateway);
 
 	if (--hop->references)
 		return;
@@ -217,24 +224,26 @@ void hop_release(uint32_t index)
 	tables_retire(free_index, (void *)(uintptr_t)index);
 }
 
-void hops_neighbour_changed(uint16_t network, uint32_t address)
+void hops_neighbour_changed(uint16_t network, const struct pr_ip *address)
 {
 	for (uint32_t index = *bucket_of(network, address); index; index = hops.hop[index].chain) {
 		const struct hop *hop = &hops.hop[index];
 
-		if (hop_is_via(hop) && hop->network == network && hop->gateway == address)
+		if (hop_is_via(hop) && hop->network == network &&
+		        pr_ip_equal(&hop->gateway, address))
 			republish(index);
 	}
 }
 
-bool hops_used(uint16_t network, uint32_t address)
+bool hops_used(uint16_t network, const struct pr_ip *address)
 {
 	bool used = false;
 
 	for (uint32_t index = *bucket_of(network, address); index; index = hops.hop[index].chain) {
 		const struct hop *hop = &hops.hop[index];
 
-		if (hop_is_via(hop) && hop->network == network && hop->gateway == address)
+		if (hop_is_via(hop) && hop->network == network &&
+		        pr_ip_equal(&hop->gateway, address))
 			used |= atomic_exchange_explicit(
 			        &shared->next_hop_used[index], 0, memory_order_relaxed);
 	}

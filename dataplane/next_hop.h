@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <podrail/addr.h>
+
 enum hop_kind {
 	HOP_NONE,
 	HOP_VIA,   /* a neighbour's address on a port */
@@ -21,7 +23,7 @@ struct hop {
 	uint8_t kind;
 	bool dead; /* its port is gone: routes that still lead to it are unreachable */
 	uint16_t network, port;
-	uint32_t gateway; /* host order */
+	struct pr_ip gateway; /* family 0: none; a link-local one has its port in it (tables.h) */
 	uint32_t references;
 	uint32_t chain; /* next index in the hash chain, or in the free list */
 };
@@ -36,9 +38,9 @@ static inline bool hop_is_via(const struct hop *hop)
 int hops_init(void);
 void hops_free(void);
 
-/* The next hop of these properties, made if need be; its reference count grows by one.
- * Returns its index, or 0 when the table is full. */
-uint32_t hop_take(enum hop_kind kind, uint16_t network, uint16_t port, uint32_t gateway);
+/* The next hop of these properties (gateway NULL: none), made if need be; its reference count grows
+ * by one. Returns its index, or 0 when the table is full. */
+uint32_t hop_take(enum hop_kind kind, uint16_t network, uint16_t port, const struct pr_ip *gateway);
 /* One more reference to a next hop that has some. */
 void hop_hold(uint32_t index);
 /* Gives one reference back; the last one retires it. */
@@ -46,9 +48,9 @@ void hop_release(uint32_t index);
 const struct hop *hop_at(uint32_t index);
 
 /* The neighbour of that address became known, changed or failed: publishes its next hops anew. */
-void hops_neighbour_changed(uint16_t network, uint32_t address);
+void hops_neighbour_changed(uint16_t network, const struct pr_ip *address);
 /* Whether workers used the neighbour's next hops since the last call. */
-bool hops_used(uint16_t network, uint32_t address);
+bool hops_used(uint16_t network, const struct pr_ip *address);
 /* A port is going: all next hops through it become unreachable. */
 void hops_port_gone(uint16_t port);
 uint32_t hops_count(void);

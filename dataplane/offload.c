@@ -137,14 +137,13 @@ static void fix_tcp(uint8_t *head, const struct layout *layout, uint32_t payload
 	memcpy(tcp + TCP_CSUM, &pseudo, sizeof(pseudo));
 }
 
-/* The head of a packet that was held holds more payload than a segment's head takes. */
+/* The head of a packet that was held holds more payload than a piece's head takes. */
 static struct span next_piece(struct cursor *in_head, struct cursor *payload, uint32_t n)
 {
 	return in_head->left ? cursor_take(in_head, n) : cursor_take(payload, n);
 }
 
-/* The next bytes of payload become a segment's rest. */
-static void take_payload(
+void offload_take_rest(
         struct batch *to, uint32_t k, struct cursor *in_head, struct cursor *payload, uint32_t n)
 {
 	struct span span = next_piece(in_head, payload, n);
@@ -180,7 +179,7 @@ unsigned offload_segments(struct batch *to, const struct batch *from, uint64_t i
 		fix_tcp(to->head[k], &layout, n, number, offset, offset + n == all);
 		to->head_length[k] = (uint16_t)(layout.end + own);
 		to->length[k] = layout.end + n;
-		take_payload(to, k, &in_head, &payload, n - own);
+		offload_take_rest(to, k, &in_head, &payload, n - own);
 		to->offload[k] = OFFLOAD_CSUM;
 		to->csum_start[k] = (uint16_t)layout.l4;
 		to->csum_offset[k] = TCP_CSUM;

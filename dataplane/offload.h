@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Checksums and segmentation that a sender left to us and the receiver does not take. Workers only.
- */
+/* Checksums and segmentation that a sender left to us and the receiver does not take, and fragments
+ * (RFC 791). Workers only. */
 #ifndef DATAPLANE_OFFLOAD_H
 #define DATAPLANE_OFFLOAD_H
 
@@ -14,5 +14,15 @@ void offload_checksum(struct batch *batch, uint64_t i);
  * of their own, bodies in the original's. partial: their checksums are left to the receiver. The
  * caller frees nothing of to's. Returns how many. */
 unsigned offload_segments(struct batch *to, const struct batch *from, uint64_t i, bool partial);
+
+/* The same for an entry with OFFLOAD_FRAGMENT (RFC 791 section 3.2; options without the copied flag
+ * are in the first fragment only). Its checksum must be finished. Returns 0 when it would take more
+ * than a batch of them. */
+unsigned offload_fragments(struct batch *to, const struct batch *from, uint64_t i);
+
+/* The next n bytes of a packet that is cut (first those in its head, then its rest) become the rest
+ * of a piece, which is entry k of to. */
+void offload_take_rest(
+        struct batch *to, uint32_t k, struct cursor *in_head, struct cursor *payload, uint32_t n);
 
 #endif

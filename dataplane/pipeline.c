@@ -10,9 +10,13 @@ static stage_fn *const stage_functions[PR_STAGE_COUNT] = {
         [PR_STAGE_POLICE] = stage_police,
         [PR_STAGE_FLOOD] = stage_flood,
         [PR_STAGE_ARP] = stage_arp,
+        [PR_STAGE_ND] = stage_nd,
         [PR_STAGE_ROUTE] = stage_route,
+        [PR_STAGE_ROUTE6] = stage_route6,
         [PR_STAGE_LOCAL] = stage_local,
+        [PR_STAGE_LOCAL6] = stage_local6,
         [PR_STAGE_ICMP_ERROR] = stage_icmp_error,
+        [PR_STAGE_ICMP6_ERROR] = stage_icmp6_error,
         [PR_STAGE_PUNT] = stage_punt,
         [PR_STAGE_REWRITE] = stage_rewrite,
         [PR_STAGE_TX] = stage_tx,
@@ -64,7 +68,7 @@ uint32_t pipeline_add_clone(struct worker *worker, const struct batch *batch, ui
 	return copy;
 }
 
-uint32_t pipeline_add_copy(struct worker *worker, struct rte_mbuf *m)
+static uint32_t add_copy(struct worker *worker, struct rte_mbuf *m)
 {
 	uint32_t i;
 
@@ -73,6 +77,18 @@ uint32_t pipeline_add_copy(struct worker *worker, struct rte_mbuf *m)
 	i = batch_add(&worker->copies, m);
 	batch_next(&worker->copies, i, PR_STAGE_TX);
 	return i;
+}
+
+void pipeline_answer(
+        struct worker *worker, const struct batch *batch, uint64_t i, struct rte_mbuf *m)
+{
+	uint32_t copy = add_copy(worker, m);
+
+	worker->copies.in_port[copy] = batch->in_port[i];
+	worker->copies.segment[copy] = batch->segment[i];
+	worker->copies.out_port[copy] = batch->in_port[i];
+	worker->copies.out_tag[copy] = shared->port[batch->in_port[i]].vlan;
+	counter_add(&worker->counters.generated, 1);
 }
 
 void pipeline_flush_copies(struct worker *worker)

@@ -12,60 +12,69 @@
 #define PAGE 1024
 
 /* The port through which a gateway is reached; NO_PORT: none. */
-static uint16_t port_of_gateway(uint16_t network, uint32_t gateway)
+static uint16_t port_of_gateway(uint16_t network, const struct pr_ip *gateway)
 {
-	struct fib4_route route;
+	struct route_entry route;
 	const struct hop *hop;
 
-	if (fib4_match(network_fib(network), gateway, &route))
+	if (route_match(network, gateway, &route))
 		return NO_PORT;
 	hop = hop_at(route.nexthop);
 	if (hop->dead || (!hop_is_via(hop) && hop->kind != HOP_GLEAN))
 		return NO_PORT;
 	/* A gateway behind another gateway would need recursion that nobody asked for. */
-	if (hop_is_via(hop) && hop->gateway != gateway)
+	if (hop_is_via(hop) && !pr_ip_equal(&hop->gateway, gateway))
 		return NO_PORT;
 	return hop->port;
+}
+
+static int hop_over(const struct dp_route *route, uint32_t *hop, struct dp_error *error)
+{
+	struct pr_ip gateway = route->gateway;
+	uint16_t port = route->port;
+	enum hop_kind kind = HOP_VIA;
+
+	/* A single host is its own neighbour: no prefix to look for others in. */
+	if (!gateway.family && pr_prefix_is_host(&route->prefix)) {
+		gateway = route->prefix.addr;
+		kind = HOP_HOST;
+	} else if (gateway.family && port == DP_INDEX_ANY) {
+		port = port_of_gateway(route->network, &gateway);
+	}
+	if (port == NO_PORT)
+		return dp_fail(error, PR_ERR_PARAMS, -EHOSTUNREACH, "gateway",
+		        "the gateway is not reached directly: name the port, or an address "
+		        "in a connected subnet");
+	if (port >= PR_PORTS_MAX || !port_at(port)->used ||
+	        port_at(port)->spec.network != route->network)
+		return dp_fail(
+		        error, PR_ERR_NOT_FOUND, -ENOENT, "port", "no such port in this network");
+	gateway = scoped_ip(&gateway, port);
+	*hop = hop_take(gateway.family ? kind : HOP_GLEAN, route->network, port, &gateway);
+	return 0;
 }
 
 /* Fills hop with a reference of its own. */
 static int hop_of(const struct dp_route *route, uint32_t *hop, struct dp_error *error)
 {
-	uint32_t gateway = route->gateway.family ? pr_ip4_host(&route->gateway) : 0;
-	uint16_t port = route->port;
-	enum hop_kind kind = HOP_VIA;
+	int rc = 0;
 
 	if (route->type == DP_ROUTE_BLACKHOLE)
-		*hop = hop_take(HOP_BLACKHOLE, route->network, NO_PORT, 0);
+		*hop = hop_take(HOP_BLACKHOLE, route->network, NO_PORT, NULL);
 	else if (route->type == DP_ROUTE_UNREACHABLE)
-		*hop = hop_take(HOP_UNREACHABLE, route->network, NO_PORT, 0);
-	else {
-		/* A single host is its own neighbour: no prefix to look for others in. */
-		if (!gateway && route->prefix.len == 32) {
-			gateway = pr_ip4_host(&route->prefix.addr);
-			kind = HOP_HOST;
-		} else if (gateway && port == DP_INDEX_ANY)
-			port = port_of_gateway(route->network, gateway);
-		if (port == NO_PORT)
-			return dp_fail(error, PR_ERR_PARAMS, -EHOSTUNREACH, "gateway",
-			        "the gateway is not reached directly: name the port, or an address "
-			        "in a connected subnet");
-		if (port >= PR_PORTS_MAX || !port_at(port)->used ||
-		        port_at(port)->spec.network != route->network)
-			return dp_fail(error, PR_ERR_NOT_FOUND, -ENOENT, "port",
-			        "no such port in this network");
-		*hop = hop_take(gateway ? kind : HOP_GLEAN, route->network, port, gateway);
-	}
-	if (!*hop)
+		*hop = hop_take(HOP_UNREACHABLE, route->network, NO_PORT, NULL);
+	else
+		rc = hop_over(route, hop, error);
+	if (!rc && !*hop)
 		return dp_fail(
 		        error, PR_ERR_FULL, -ENOSPC, "", "the next-hop table is full (65535)");
-	return 0;
+	return rc;
 }
 
 /* ---- adding: all or none ---- */
 
 struct undo {
-	struct fib4_route old;
+	struct route_entry old;
 	bool existed, done;
 };
 
@@ -78,6 +87,7 @@ struct route_request {
 	uint16_t network;
 	int owner;
 	const struct pr_prefix *after;
+	struct pr_prefix last;
 	struct dp_route *list;
 	const struct pr_ip *address;
 	struct dp_route_lookup *answer;
@@ -85,17 +95,16 @@ struct route_request {
 
 static int add_one(const struct dp_route *route, struct undo *undo, struct dp_error *error)
 {
-	uint32_t address = pr_ip4_host(&route->prefix.addr), hop;
-	struct fib4 *fib = network_fib(route->network);
+	uint32_t hop;
 	int rc;
 
-	if (!fib)
+	if (!network_is_routed(route->network))
 		return dp_fail(
 		        error, PR_ERR_PARAMS, -EINVAL, "network", "the network is not routed");
 	rc = hop_of(route, &hop, error);
 	if (rc)
 		return rc;
-	undo->existed = fib4_get(fib, address, route->prefix.len, &undo->old) == 0 &&
+	undo->existed = route_find(route->network, &route->prefix, &undo->old) == 0 &&
 	                undo->old.owner != ROUTE_OWNER_NEIGHBOUR;
 	if (undo->existed && undo->old.owner < 256 && undo->old.owner != route->owner) {
 		hop_release(hop);
@@ -105,7 +114,7 @@ static int add_one(const struct dp_route *route, struct undo *undo, struct dp_er
 	if (undo->existed)
 		/* The undo keeps the old next hop alive. */
 		hop_hold(undo->old.nexthop);
-	rc = route_set(route->network, address, route->prefix.len, hop, route->owner);
+	rc = route_set(route->network, &route->prefix, hop, route->owner);
 	undo->done = !rc;
 	if (rc && undo->existed)
 		hop_release(undo->old.nexthop);
@@ -114,27 +123,30 @@ static int add_one(const struct dp_route *route, struct undo *undo, struct dp_er
 		        "the prefix is a pod's address, a gateway or a connected subnet");
 	if (rc)
 		return dp_fail(error, PR_ERR_FULL, rc, "prefix",
-		        "the route table is full: raise limits.routes or limits.fibNodes");
+		        "the route table is full: raise limits.routes or limits.fibNodes, of "
+		        "IPv6 limits.routes6");
 	return 0;
 }
 
 static void undo_one(const struct dp_route *route, const struct undo *undo)
 {
-	uint32_t address = pr_ip4_host(&route->prefix.addr);
-
 	if (undo->existed)
-		route_set(route->network, address, route->prefix.len, undo->old.nexthop,
-		        undo->old.owner);
+		route_set(route->network, &route->prefix, undo->old.nexthop, undo->old.owner);
 	else
-		route_unset(route->network, address, route->prefix.len, route->owner);
+		route_unset(route->network, &route->prefix, route->owner);
 }
 
 /* A request's routes come in runs of one network, mostly a single one. */
 static void tell_neighbours(const struct route_request *request)
 {
-	for (size_t n = 0; n < request->n; n++)
-		if (!n || request->routes[n].network != request->routes[n - 1].network)
-			neighbours_routes_changed(request->routes[n].network);
+	const struct dp_route *routes = request->routes;
+
+	for (size_t first = 0, end; first < request->n; first = end) {
+		for (end = first + 1; end < request->n; end++)
+			if (routes[end].network != routes[first].network)
+				break;
+		neighbours_routes_changed(&routes[first], end - first);
+	}
 }
 
 static int add(void *arg)
@@ -180,8 +192,7 @@ static int del(void *arg)
 	for (size_t n = 0; n < request->n; n++) {
 		const struct dp_route *route = &request->routes[n];
 
-		if (route_unset(route->network, pr_ip4_host(&route->prefix.addr), route->prefix.len,
-		            route->owner) == 0)
+		if (route_unset(route->network, &route->prefix, route->owner) == 0)
 			request->removed++;
 	}
 	tell_neighbours(request);
@@ -200,19 +211,18 @@ int dp_route_del(const struct dp_route *routes, size_t n, size_t *removed, struc
 
 /* ---- looking ---- */
 
-static void describe(uint16_t network, const struct fib4_route *from, struct dp_route *to)
+static void describe(uint16_t network, const struct route_entry *from, struct dp_route *to)
 {
 	const struct hop *hop = hop_at(from->nexthop);
 
 	memset(to, 0, sizeof(*to));
 	to->network = network;
-	to->prefix.addr = pr_ip4_from_host(from->addr);
-	to->prefix.len = from->len;
+	to->prefix = from->prefix;
 	to->port = hop->port;
 	to->next_hop = from->nexthop;
 	to->owner = from->owner < 256 ? (uint8_t)from->owner : 0;
 	if (hop->kind == HOP_VIA)
-		to->gateway = pr_ip4_from_host(hop->gateway);
+		to->gateway = unscoped_ip(&hop->gateway);
 	switch (from->owner) {
 	case ROUTE_OWNER_PORT:
 		to->type = DP_ROUTE_PORT;
@@ -234,20 +244,13 @@ static void describe(uint16_t network, const struct fib4_route *from, struct dp_
 static int list(void *arg)
 {
 	struct route_request *request = arg;
-	struct fib4 *fib = network_fib(request->network);
-	struct fib4_route page[PAGE], last;
-	bool first = !request->after;
+	const struct pr_prefix *after = request->after;
+	struct route_entry page[PAGE];
 	unsigned n = PAGE;
 
-	if (request->after) {
-		last.addr = pr_ip4_host(&request->after->addr);
-		last.len = request->after->len;
-	}
-	while (fib && n == PAGE) {
-		n = fib4_list(fib, first ? NULL : &last, page, PAGE);
-		first = false;
+	while (n == PAGE) {
+		n = route_page(request->network, after, page, PAGE);
 		for (unsigned k = 0; k < n; k++) {
-			last = page[k];
 			if (page[k].owner == ROUTE_OWNER_NEIGHBOUR ||
 			        (request->owner >= 0 && page[k].owner != request->owner))
 				continue;
@@ -255,6 +258,9 @@ static int list(void *arg)
 				return 0;
 			describe(request->network, &page[k], &request->list[request->removed++]);
 		}
+		if (n)
+			request->last = page[n - 1].prefix;
+		after = &request->last;
 	}
 	return 0;
 }
@@ -277,11 +283,9 @@ size_t dp_route_list(uint16_t network, int owner, const struct pr_prefix *after,
 static int find(void *arg)
 {
 	struct route_request *request = arg;
-	struct fib4 *fib = network_fib(request->network);
-	struct fib4_route route;
+	struct route_entry route;
 
-	if (!fib || request->after->addr.family != AF_INET ||
-	        fib4_get(fib, pr_ip4_host(&request->after->addr), request->after->len, &route) ||
+	if (route_find(request->network, request->after, &route) ||
 	        route.owner == ROUTE_OWNER_NEIGHBOUR)
 		return -ENOENT;
 	describe(request->network, &route, request->list);
@@ -297,9 +301,8 @@ int dp_route_find(uint16_t network, const struct pr_prefix *prefix, struct dp_ro
 static int count(void *arg)
 {
 	struct route_request *request = arg;
-	const struct fib4 *fib = network_fib(request->network);
 
-	request->n = fib ? fib->routes : 0;
+	request->n = routes_of(request->network);
 	return 0;
 }
 
@@ -315,12 +318,11 @@ static int look_up(void *arg)
 {
 	struct route_request *request = arg;
 	struct dp_route_lookup *answer = request->answer;
-	struct fib4 *fib = network_fib(request->network);
-	uint32_t address = pr_ip4_host(request->address), target;
-	struct fib4_route route;
+	struct route_entry route;
 	const struct hop *hop;
+	struct pr_ip target;
 
-	if (!fib || fib4_match(fib, address, &route))
+	if (route_match(request->network, request->address, &route))
 		return -ENOENT;
 	memset(answer, 0, sizeof(*answer));
 	describe(request->network, &route, &answer->route);
@@ -328,17 +330,15 @@ static int look_up(void *arg)
 	answer->port = hop->port;
 	if (!hop_is_via(hop) && hop->kind != HOP_GLEAN)
 		return 0;
-	target = hop_is_via(hop) ? hop->gateway : address;
-	answer->gateway = pr_ip4_from_host(target);
-	answer->resolved =
-	        neighbour_mac(request->network, hop->port, target, &answer->mac) == NEIGHBOUR_KNOWN;
+	target = hop_is_via(hop) ? hop->gateway : *request->address;
+	answer->gateway = unscoped_ip(&target);
+	answer->resolved = neighbour_mac(request->network, hop->port, &target, &answer->mac) ==
+	                   NEIGHBOUR_KNOWN;
 	return 0;
 }
 
 int dp_route_get(uint16_t network, const struct pr_ip *address, struct dp_route_lookup *answer)
 {
-	if (address->family != AF_INET)
-		return -ENOENT;
 	return tables_call(look_up,
 	        &(struct route_request){.network = network, .address = address, .answer = answer});
 }

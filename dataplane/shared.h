@@ -20,6 +20,7 @@
 #include "dataplane/batch.h"
 #include "dataplane/table/fdb.h"
 #include "dataplane/table/fib4.h"
+#include "dataplane/table/fib6.h"
 #include "dataplane/table/token_bucket.h"
 
 #define NEXT_HOPS_MAX (1 << 16)
@@ -31,7 +32,7 @@ struct link {
 };
 
 struct device;
-
+struct advertised;
 struct worker;
 struct guest_ring;
 
@@ -96,7 +97,9 @@ struct guard {
 	struct {
 		uint32_t address, mask; /* host order */
 	} prefix4[PR_ADDRESSES_MAX + PR_ALLOWED_MAX];
-	struct pr_prefix prefix6[PR_ADDRESSES_MAX + PR_ALLOWED_MAX + 1];
+	struct {
+		uint64_t address[2], mask[2]; /* in memory order */
+	} prefix6[PR_ADDRESSES_MAX + PR_ALLOWED_MAX + 1];
 };
 
 /* Whether the port may send from this address (host order). */
@@ -104,6 +107,19 @@ static inline bool guard_allows_ip4(const struct guard *guard, uint32_t address)
 {
 	for (unsigned n = 0; n < guard->n_prefix4; n++)
 		if ((address & guard->prefix4[n].mask) == guard->prefix4[n].address)
+			return true;
+	return false;
+}
+
+/* The same for an IPv6 address. */
+static inline bool guard_allows_ip6(const struct guard *guard, const uint8_t address[16])
+{
+	uint64_t words[2];
+
+	memcpy(words, address, sizeof(words));
+	for (unsigned n = 0; n < guard->n_prefix6; n++)
+		if ((words[0] & guard->prefix6[n].mask[0]) == guard->prefix6[n].address[0] &&
+		        (words[1] & guard->prefix6[n].mask[1]) == guard->prefix6[n].address[1])
 			return true;
 	return false;
 }
@@ -126,6 +142,9 @@ struct port {
 	uint16_t vlan; /* tag of frames that leave a routed network through it, 0: none */
 	struct pr_mac gateway_mac; /* routed: frames to us are addressed to it */
 	uint32_t own_address;      /* routed: source of our ICMP errors and ARP requests, 0: none */
+	/* Routed: the same for ICMPv6 errors, all zero: none; and our address on that link: source
+	 * of solicitations and advertisements. */
+	uint8_t own_address6[16], link_local[16];
 	/* Workers take tokens (compare and swap). On a line of their own: only packets that are
 	 * rare by their nature pay for them. */
 	struct token_bucket flood_bucket
@@ -144,11 +163,14 @@ struct members {
 
 /* A broadcast domain: (network, VLAN). Routed networks have exactly one. */
 struct segment {
-	bool used, routed, proxy_arp;
+	bool used, routed, proxy; /* proxy: ARP and neighbour discovery */
 	uint16_t network;
 	uint16_t vlan;
 	uint16_t n_members; /* tables thread only */
-	struct fib4 *fib;   /* routed; lives until the network is gone and a grace period is over */
+	/* Routed; they live until the network is gone and a grace period is over. */
+	struct fib4 *fib;
+	struct fib6 *fib6;
+	const struct advertised *advertised;   /* NULL: no router advertisements */
 	const struct members *_Atomic members; /* bridged */
 } __rte_cache_aligned;
 
@@ -171,8 +193,8 @@ struct next_hop {
 	uint16_t tag;
 	uint16_t mtu;
 	uint32_t index;
-	uint32_t gateway;    /* host order; 0: the destination itself */
-	uint8_t rewrite[14]; /* destination MAC, source MAC, ethertype */
+	struct pr_ip gateway; /* family 0: the destination itself; scoped (tables.h) */
+	uint8_t rewrite[14];  /* destination MAC, source MAC, ethertype */
 } __rte_cache_aligned;
 
 struct shared {
@@ -180,6 +202,7 @@ struct shared {
 	struct rte_mempool *mbufs;
 	struct fdb *fdb;
 	struct fib4_pool *fib_pool;
+	struct fib6_pool *fib6_pool;
 	unsigned n_workers;
 	uint64_t tsc_hz;
 	struct device device[PR_PORTS_MAX];

@@ -40,14 +40,17 @@ static int fill_of_tables(void *arg)
 {
 	struct dp_totals *totals = arg;
 	struct fib4_pool_stats fib;
+	struct fib6_pool_stats fib6;
 	unsigned ports = 0, networks = 0;
 
 	fib4_pool_stats(shared->fib_pool, &fib);
+	fib6_pool_stats(shared->fib6_pool, &fib6);
 	for (uint16_t n = 0; n < PR_PORTS_MAX; n++)
 		ports += port_at(n)->used;
 	for (uint16_t n = 0; n < PR_NETWORKS_MAX; n++)
 		networks += network_at(n)->used;
 	totals->routes = (struct dp_table_fill){fib.routes, fib.routes_max};
+	totals->routes6 = (struct dp_table_fill){fib6.routes + fib6.retired, fib6.routes_max};
 	totals->fib_nodes = (struct dp_table_fill){fib.nodes_max - fib.nodes_free, fib.nodes_max};
 	totals->next_hops = (struct dp_table_fill){hops_count(), NEXT_HOPS_MAX - 1};
 	totals->fdb = (struct dp_table_fill){shared->fdb->count, shared->fdb->max};

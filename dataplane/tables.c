@@ -13,6 +13,7 @@
 #include <rte_ring_elem.h>
 
 #include "dataplane/polls.h"
+#include "dataplane/router_advertisement.h"
 #include "dataplane/tables.h"
 #include "dataplane/worker_idle.h"
 
@@ -298,6 +299,7 @@ static void *tables_main(void *arg)
 		if (tables.now_ms - tables.last_tick_ms >= TICK_MS) {
 			tables.last_tick_ms = tables.now_ms;
 			neighbours_tick(tables.now_ms);
+			ra_tick(tables.now_ms);
 			fdb_tick(tables.now_ms);
 			loads_sample(tables.now_ms);
 		}

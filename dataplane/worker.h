@@ -85,7 +85,7 @@ struct worker_idle {
 
 enum event_type {
 	EVENT_MAC,       /* a source MAC that the MAC table does not know there */
-	EVENT_NEIGHBOUR, /* an ARP sender */
+	EVENT_NEIGHBOUR, /* an ARP sender, or the sender of neighbour discovery */
 	EVENT_PUNT,      /* a packet that waits for its neighbour */
 };
 
@@ -95,11 +95,11 @@ struct event {
 	uint16_t port, segment;
 	uint16_t tag;
 	struct pr_mac mac;
-	uint32_t address;  /* host order: ARP sender, or the neighbour that is looked for */
-	uint32_t next_hop; /* EVENT_PUNT */
-	uint8_t solicited; /* EVENT_NEIGHBOUR: an answer to us */
-	uint8_t gratuitous;
-	uint8_t pad[6];
+	struct pr_ip address; /* the sender, or the neighbour that is looked for (scoped) */
+	uint32_t next_hop;    /* EVENT_PUNT */
+	uint8_t solicited;    /* EVENT_NEIGHBOUR: an answer to us */
+	uint8_t keep;     /* EVENT_NEIGHBOUR: a MAC that is known stays (RFC 4861 7.2.5, O = 0) */
+	uint8_t confirms; /* EVENT_NEIGHBOUR: said without a MAC, which is the one that is known */
 	struct rte_mbuf *packet; /* EVENT_PUNT: owned by the receiver */
 };
 
@@ -110,7 +110,7 @@ struct note {
 	uint8_t reason; /* for PR_STAGE_ICMP_ERROR and PR_STAGE_DROP */
 	uint8_t worker; /* who punted it: it comes back there, which keeps a flow in order */
 	uint16_t in_port, out_port, out_tag, segment;
-	uint32_t next_hop, destination;
+	uint32_t next_hop;
 	uint8_t offload; /* as in struct batch, with the four below */
 	uint16_t csum_start, csum_offset, gso_size, header_length;
 	bool generated; /* counts as new; else as released from held */

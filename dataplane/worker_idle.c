@@ -19,12 +19,12 @@
 #define NAP_MIN 4000
 #define NAP_MAX 200000
 /* Queues without kicks: how often they are polled, by how long all was silent. A first packet waits
- * for one such time and for the CPU: less than 2 ms. A burst finds what room its ring has: so the
- * longest only after long. */
+ * for one such time and for the CPU: less than 2 ms. Guests wait when their rings are full, but a
+ * NIC's overflows: so the longest only after long. */
 static const struct {
 	uint64_t silent_us;
 	uint64_t poll_ns;
-} poll_times[] = {{200000, 1000000}, {10000, 500000}, {0, 200000}};
+} poll_times[] = {{1000000, 1000000}, {10000, 500000}, {0, 200000}};
 
 /* All queues are polled so often at least, kicks or not: a guest that forgets to kick is late, not
  * forgotten. */

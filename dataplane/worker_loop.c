@@ -5,6 +5,7 @@
 #include <rte_ring_elem.h>
 
 #include "dataplane/port/vhost_user/vhost.h"
+#include "dataplane/stage/ip4.h"
 #include "dataplane/stage/stage.h"
 #include "dataplane/tables.h"
 #include "dataplane/worker_idle.h"
@@ -35,10 +36,10 @@ static void take_injected(struct worker *worker, struct batch *batch)
 		batch->in_device[i] = 0;
 		batch->in_port[i] = note->in_port;
 		batch->segment[i] = note->segment;
+		batch->ethertype[i] = load_be16(batch->head[i] + 12);
 		batch->out_port[i] = note->out_port;
 		batch->out_tag[i] = note->out_tag;
 		batch->next_hop[i] = note->next_hop;
-		batch->destination[i] = note->destination;
 		batch->reason[i] = note->reason;
 		batch->offload[i] = note->generated ? 0 : note->offload;
 		batch->offloads |= batch->offload[i] != 0;

@@ -323,6 +323,25 @@ pr_qemu() {
 }
 
 # pr_setup [--no-tests] [PAGES] [LEAST]
+# Debian's OVS with DPDK, into $PODRAIL_BUILD/ovs, once, for scripts/bench; nothing of it is installed or
+# started. Returns 1 with a sentence when it can not be had.
+pr_ovs() {
+	local dir=$PODRAIL_BUILD/ovs output
+
+	[ -e "$dir/complete" ] && return 0
+	pr_say "unpacking Debian's openvswitch-switch-dpdk to measure beside it"
+	output=$(
+		rm -rf -- "$dir" && mkdir -p -- "$dir" && cd -- "$dir" &&
+			pr_apt_get -o APT::Sandbox::User=root download openvswitch-switch-dpdk \
+				openvswitch-switch openvswitch-common 2>&1 &&
+			for package in ./*.deb; do
+				dpkg -x "$package" . || exit 1
+			done && rm -f -- ./*.deb && : >complete
+	) && return 0
+	pr_say "no OVS to measure beside: $output"
+	return 1
+}
+
 pr_setup() {
 	local packages="$PR_PACKAGES_BUILD $PR_PACKAGES_TEST"
 

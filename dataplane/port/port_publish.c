@@ -19,6 +19,16 @@
 
 /* ---- what it may send ---- */
 
+static void guard_prefix6(struct guard *guard, const struct pr_prefix *prefix)
+{
+	struct pr_prefix mask = {.addr.family = AF_INET6, .len = prefix->len};
+
+	memset(mask.addr.v6, 0xff, 16);
+	pr_prefix_mask(&mask);
+	memcpy(guard->prefix6[guard->n_prefix6].mask, mask.addr.v6, 16);
+	memcpy(guard->prefix6[guard->n_prefix6++].address, prefix->addr.v6, 16);
+}
+
 static void guard_prefix(struct guard *guard, const struct pr_prefix *prefix, bool host_only)
 {
 	struct pr_prefix p = *prefix;
@@ -28,7 +38,7 @@ static void guard_prefix(struct guard *guard, const struct pr_prefix *prefix, bo
 	pr_prefix_mask(&p);
 	guard->check_ip = true;
 	if (p.addr.family == AF_INET6) {
-		guard->prefix6[guard->n_prefix6++] = p;
+		guard_prefix6(guard, &p);
 		return;
 	}
 	guard->prefix4[guard->n_prefix4].mask = p.len ? ~0u << (32 - p.len) : 0;
@@ -53,7 +63,7 @@ static struct guard *guard_make(const struct dp_port_spec *spec, bool routed)
 	for (unsigned n = 0; n < spec->n_allowed_prefixes; n++)
 		guard_prefix(guard, &spec->allowed_prefixes[n], false);
 	if (guard->check_ip)
-		guard->prefix6[guard->n_prefix6++] = link_local6;
+		guard_prefix6(guard, &link_local6);
 	return guard;
 }
 
@@ -174,70 +184,65 @@ static int join_bridge(const struct port_control *control)
 	return rc;
 }
 
-static int add_pod_address(const struct dp_port_spec *spec, uint32_t address)
+static int add_pod_address(const struct dp_port_spec *spec, const struct pr_ip *address)
 {
+	struct pr_prefix host = pr_prefix_host(address);
 	int rc = neighbour_set_static(spec->network, spec->index, address, &spec->mac);
 
 	if (rc)
 		return rc;
-	return route_set(spec->network, address, 32,
+	return route_set(spec->network, &host,
 	        hop_take(HOP_VIA, spec->network, spec->index, address), ROUTE_OWNER_PORT);
 }
 
 static int add_own_address(const struct dp_port_spec *spec, const struct pr_prefix *address)
 {
-	struct pr_prefix subnet = *address;
+	struct pr_prefix subnet = *address, host = pr_prefix_host(&address->addr);
 	int rc;
 
-	rc = route_set(spec->network, pr_ip4_host(&address->addr), 32,
-	        hop_take(HOP_LOCAL, spec->network, spec->index, 0), ROUTE_OWNER_LOCAL);
-	if (rc || address->len == 32)
+	rc = route_set(spec->network, &host, hop_take(HOP_LOCAL, spec->network, spec->index, NULL),
+	        ROUTE_OWNER_LOCAL);
+	if (rc || pr_prefix_is_host(address))
 		return rc;
 	pr_prefix_mask(&subnet);
-	return route_set(spec->network, pr_ip4_host(&subnet.addr), subnet.len,
-	        hop_take(HOP_GLEAN, spec->network, spec->index, 0), ROUTE_OWNER_CONNECTED);
+	return route_set(spec->network, &subnet,
+	        hop_take(HOP_GLEAN, spec->network, spec->index, NULL), ROUTE_OWNER_CONNECTED);
 }
 
 static int join_router(const struct dp_port_spec *spec)
 {
 	int rc = 0;
 
-	for (unsigned n = 0; !rc && n < spec->n_addresses; n++) {
-		if (spec->addresses[n].addr.family != AF_INET)
-			continue;
-		rc = spec->kind == DP_PORT_ETH
-		             ? add_own_address(spec, &spec->addresses[n])
-		             : add_pod_address(spec, pr_ip4_host(&spec->addresses[n].addr));
-	}
+	for (unsigned n = 0; !rc && n < spec->n_addresses; n++)
+		rc = spec->kind == DP_PORT_ETH ? add_own_address(spec, &spec->addresses[n])
+		                               : add_pod_address(spec, &spec->addresses[n].addr);
 	return rc;
 }
 
 /* A subnet of the network that was this uplink's is nobody's again. */
 static void restore_subnet(const struct network *network, const struct dp_port_spec *spec,
-        uint32_t address, uint8_t len)
+        const struct pr_prefix *prefix)
 {
 	for (unsigned n = 0; n < network->spec.n_subnets; n++) {
 		const struct pr_prefix *subnet = &network->spec.subnets[n];
 
-		if (subnet->addr.family == AF_INET && pr_ip4_host(&subnet->addr) == address &&
-		        subnet->len == len)
-			route_set(spec->network, address, len,
-			        hop_take(HOP_UNREACHABLE, spec->network, NO_PORT, 0),
+		if (pr_ip_equal(&subnet->addr, &prefix->addr) && subnet->len == prefix->len)
+			route_set(spec->network, subnet,
+			        hop_take(HOP_UNREACHABLE, spec->network, NO_PORT, NULL),
 			        ROUTE_OWNER_CONNECTED);
 	}
 }
 
 /* Removes a route only if it leads through this port. */
 static void unset_own(
-        const struct dp_port_spec *spec, uint32_t address, uint8_t len, enum route_owner owner)
+        const struct dp_port_spec *spec, const struct pr_prefix *prefix, enum route_owner owner)
 {
-	struct fib4_route route;
-	struct fib4 *fib = network_fib(spec->network);
+	struct route_entry route;
 
-	if (!fib || fib4_get(fib, address, len, &route) || route.owner != owner ||
+	if (route_find(spec->network, prefix, &route) || route.owner != owner ||
 	        hop_at(route.nexthop)->port != spec->index)
 		return;
-	route_unset(spec->network, address, len, (uint16_t)owner);
+	route_unset(spec->network, prefix, (uint16_t)owner);
 }
 
 static void leave_router(const struct dp_port_spec *spec)
@@ -246,18 +251,15 @@ static void leave_router(const struct dp_port_spec *spec)
 
 	for (unsigned n = 0; n < spec->n_addresses; n++) {
 		struct pr_prefix subnet = spec->addresses[n];
-		uint32_t address;
+		struct pr_prefix host = pr_prefix_host(&subnet.addr);
 
-		if (subnet.addr.family != AF_INET)
-			continue;
-		address = pr_ip4_host(&subnet.addr);
-		unset_own(spec, address, 32,
+		unset_own(spec, &host,
 		        spec->kind == DP_PORT_ETH ? ROUTE_OWNER_LOCAL : ROUTE_OWNER_PORT);
-		if (spec->kind != DP_PORT_ETH || subnet.len == 32)
+		if (spec->kind != DP_PORT_ETH || pr_prefix_is_host(&subnet))
 			continue;
 		pr_prefix_mask(&subnet);
-		unset_own(spec, pr_ip4_host(&subnet.addr), subnet.len, ROUTE_OWNER_CONNECTED);
-		restore_subnet(network, spec, pr_ip4_host(&subnet.addr), subnet.len);
+		unset_own(spec, &subnet, ROUTE_OWNER_CONNECTED);
+		restore_subnet(network, spec, &subnet);
 	}
 }
 
@@ -268,8 +270,6 @@ static void leave_router(const struct dp_port_spec *spec)
 static bool shares_subnet(
         const struct network *network, const struct pr_prefix *address, const struct pr_ip *gateway)
 {
-	if (gateway->family != AF_INET || address->addr.family != AF_INET)
-		return false;
 	if (pr_prefix_contains(address, gateway))
 		return true;
 	for (unsigned n = 0; n < network->spec.n_subnets; n++)
@@ -280,22 +280,40 @@ static bool shares_subnet(
 }
 
 /* Errors and requests to a pod come from the gateway of its subnet, to an uplink from our address
- * there. */
-static uint32_t own_address(const struct dp_port_spec *spec, const struct network *network)
+ * there. Family 0: none. */
+static struct pr_ip own_address(
+        const struct dp_port_spec *spec, const struct network *network, uint8_t family)
 {
 	if (spec->kind == DP_PORT_ETH) {
 		for (unsigned n = 0; n < spec->n_addresses; n++)
-			if (spec->addresses[n].addr.family == AF_INET)
-				return pr_ip4_host(&spec->addresses[n].addr);
+			if (spec->addresses[n].addr.family == family)
+				return spec->addresses[n].addr;
 	}
 	for (unsigned a = 0; a < spec->n_addresses; a++)
 		for (unsigned n = 0; n < network->spec.n_gateways; n++)
-			if (shares_subnet(network, &spec->addresses[a], &network->spec.gateways[n]))
-				return pr_ip4_host(&network->spec.gateways[n]);
+			if (network->spec.gateways[n].family == family &&
+			        shares_subnet(
+			                network, &spec->addresses[a], &network->spec.gateways[n]))
+				return network->spec.gateways[n];
 	for (unsigned n = 0; n < network->spec.n_gateways; n++)
-		if (network->spec.gateways[n].family == AF_INET)
-			return pr_ip4_host(&network->spec.gateways[n]);
-	return 0;
+		if (network->spec.gateways[n].family == family)
+			return network->spec.gateways[n];
+	return (struct pr_ip){0};
+}
+
+/* semantics of the gateway: every pod has fe80::1 on its link; on an uplink we are a host. */
+static void fill_addresses(
+        struct port *port, const struct dp_port_spec *spec, const struct network *network)
+{
+	struct pr_ip ip4 = own_address(spec, network, AF_INET);
+	struct pr_ip ip6 = own_address(spec, network, AF_INET6);
+	struct pr_ip link = {.family = AF_INET6, .v6 = {0xfe, 0x80, [15] = 1}};
+
+	if (spec->kind == DP_PORT_ETH)
+		link = pr_ip_link_local6(&port->gateway_mac);
+	port->own_address = ip4.family ? pr_ip4_host(&ip4) : 0;
+	memcpy(port->own_address6, ip6.v6, sizeof(port->own_address6));
+	memcpy(port->link_local, link.v6, sizeof(port->link_local));
 }
 
 static void fill_port(struct port *port, const struct dp_port_spec *spec)
@@ -311,7 +329,7 @@ static void fill_port(struct port *port, const struct dp_port_spec *spec)
 	port->gateway_mac = spec->kind == DP_PORT_ETH ? spec->mac : spec->gateway_mac;
 	if (pr_mac_is_zero(&port->gateway_mac))
 		port->gateway_mac = network->spec.gateway_mac;
-	port->own_address = own_address(spec, network);
+	fill_addresses(port, spec, network);
 	token_bucket_init(&port->flood_bucket, now, shared->tsc_hz, spec->flood_rate,
 	        burst > 64 ? burst : 64);
 	token_bucket_init(&port->punt_bucket, now, shared->tsc_hz, PUNT_RATE, PUNT_BURST);
@@ -341,7 +359,7 @@ static int explain(struct dp_error *error, int rc)
 	case -ENOSPC:
 		return dp_fail(error, PR_ERR_FULL, rc, "",
 		        "a table is full (see stats): raise limits.macs, limits.routes, "
-		        "limits.fibNodes or limits.neighbours");
+		        "limits.routes6, limits.fibNodes or limits.neighbours");
 	default:
 		return dp_fail(error, PR_ERR_FULL, rc, "", "out of memory");
 	}

@@ -47,7 +47,7 @@ static bool answers_for(const struct batch *batch, uint64_t i, const struct rte_
 		return hop->type == NEXT_HOP_LOCAL && hop->port == batch->in_port[i];
 	if (hop->type == NEXT_HOP_LOCAL)
 		return true;
-	if (!segment->proxy_arp || is_own_probe(port, arp))
+	if (!segment->proxy || is_own_probe(port, arp))
 		return false;
 	return (hop->type == NEXT_HOP_FORWARD || hop->type == NEXT_HOP_INCOMPLETE ||
 	               hop->type == NEXT_HOP_GLEAN) &&
@@ -61,12 +61,11 @@ static void tell_sender(struct worker *worker, const struct batch *batch, uint64
 	        .type = EVENT_NEIGHBOUR,
 	        .port = batch->in_port[i],
 	        .segment = batch->segment[i],
-	        .address = rte_be_to_cpu_32(arp->arp_data.arp_sip),
+	        .address = pr_ip4_from_host(rte_be_to_cpu_32(arp->arp_data.arp_sip)),
 	        .solicited = reply && !(batch->head[i][0] & 1),
-	        .gratuitous = arp->arp_data.arp_sip == arp->arp_data.arp_tip,
 	};
 
-	if (!event.address || arp->arp_data.arp_sha.addr_bytes[0] & 1)
+	if (!arp->arp_data.arp_sip || arp->arp_data.arp_sha.addr_bytes[0] & 1)
 		return;
 	memcpy(&event.mac, &arp->arp_data.arp_sha, 6);
 	if (!worker_post(worker, &event))

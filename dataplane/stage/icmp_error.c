@@ -108,7 +108,6 @@ static bool send_error(struct worker *worker, struct batch *batch, uint64_t i)
 	struct rte_mbuf *m;
 	unsigned quote;
 	uint8_t *to;
-	uint32_t copy;
 
 	if (!error_for(batch, i, &kind) || !may_be_told(batch, i) || !port->own_address)
 		return true;
@@ -130,12 +129,7 @@ static bool send_error(struct worker *worker, struct batch *batch, uint64_t i)
 		return false;
 	}
 	fill_error(to, batch, i, port, &kind, quote);
-	copy = pipeline_add_copy(worker, m);
-	worker->copies.in_port[copy] = batch->in_port[i];
-	worker->copies.segment[copy] = batch->segment[i];
-	worker->copies.out_port[copy] = batch->in_port[i];
-	worker->copies.out_tag[copy] = port->vlan;
-	counter_add(&worker->counters.generated, 1);
+	pipeline_answer(worker, batch, i, m);
 	return true;
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* police: what goes to many, or to the tables thread, is held to the port's limits. */
+#include <rte_ether.h>
+
 #include "dataplane/stage/stage.h"
 
 void stage_police(struct worker *worker, struct batch *batch)
@@ -16,7 +18,9 @@ void stage_police(struct worker *worker, struct batch *batch)
 		if (!token_bucket_take(bucket, worker->now, 1))
 			batch_drop(batch, i, PR_DROP_FLOOD_LIMIT);
 		else if (shared->segment[batch->segment[i]].routed)
-			batch_next(batch, i, PR_STAGE_ARP);
+			batch_next(batch, i,
+			        batch->ethertype[i] == RTE_ETHER_TYPE_IPV6 ? PR_STAGE_ND
+			                                                   : PR_STAGE_ARP);
 		else
 			batch_next(batch, i, PR_STAGE_FLOOD);
 	}

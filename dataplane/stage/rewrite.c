@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* rewrite: TTL, header checksum (RFC 1624) and the MAC header that the next hop keeps ready. */
+/* rewrite: TTL and header checksum (RFC 1624), or hop limit, and the MAC header that the next hop
+ * keeps ready. */
 #include "dataplane/stage/ip4.h"
 #include "dataplane/stage/stage.h"
 
@@ -15,10 +16,15 @@ void stage_rewrite(struct worker *worker, struct batch *batch)
 		uint32_t sum;
 
 #ifndef PR_MUTANT_TTL
-		ip[8]--;
-		/* The TTL is the high byte of its word: the sum's complement grows by 0x0100. */
-		sum = load_be16(ip + 10) + 0x0100u;
-		store_be16(ip + 10, (uint16_t)(sum + (sum >> 16)));
+		if (likely(ip[0] >> 4 == 4)) {
+			ip[8]--;
+			/* The TTL is the high byte of its word: the sum's complement grows by
+			 * 0x0100. */
+			sum = load_be16(ip + 10) + 0x0100u;
+			store_be16(ip + 10, (uint16_t)(sum + (sum >> 16)));
+		} else {
+			ip[7]--;
+		}
 #else
 		(void)ip;
 		(void)sum;

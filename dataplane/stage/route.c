@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* route: the checks of RFC 1812 section 5.2.2 and 5.3.7, then longest-prefix match. */
-#include "dataplane/stage/ip4.h"
-#include "dataplane/stage/stage.h"
+#include "dataplane/stage/dispatch.h"
 
 /* Returns PR_DROP_COUNT if the header is sound. Trims what Ethernet padded. */
 static inline enum pr_drop_reason check_header(struct batch *batch, uint64_t i)
@@ -34,83 +33,6 @@ static inline enum pr_drop_reason check_header(struct batch *batch, uint64_t i)
 	return PR_DROP_COUNT;
 }
 
-static inline void refuse(struct batch *batch, uint64_t i, enum pr_drop_reason reason)
-{
-	batch->reason[i] = (uint8_t)reason;
-	batch_next(batch, i, PR_STAGE_ICMP_ERROR);
-}
-
-static inline void mark_used(uint32_t index)
-{
-	_Atomic uint8_t *used = &shared->next_hop_used[index];
-
-	if (unlikely(!atomic_load_explicit(used, memory_order_relaxed)))
-		atomic_store_explicit(used, 1, memory_order_relaxed);
-}
-
-/* Where a packet goes that is not simply forwarded. */
-static void dispatch_rare(struct batch *batch, uint64_t i, const struct next_hop *hop)
-{
-	if (!hop) {
-		refuse(batch, i, PR_DROP_NO_ROUTE);
-		return;
-	}
-	if (hop->type == NEXT_HOP_LOCAL) {
-		batch_next(batch, i, PR_STAGE_LOCAL);
-		return;
-	}
-	/* RFC 1812 5.3.1: TTL is looked at only once the packet is known to be forwarded. */
-	if (batch->head[i][L3_OFFSET + 8] <= 1) {
-		refuse(batch, i, PR_DROP_TTL_EXPIRED);
-		return;
-	}
-	switch (hop->type) {
-	case NEXT_HOP_FORWARD:
-		refuse(batch, i, PR_DROP_MTU_EXCEEDED);
-		return;
-	case NEXT_HOP_INCOMPLETE:
-	case NEXT_HOP_GLEAN:
-		batch->out_port[i] = hop->port;
-		batch_next(batch, i, PR_STAGE_PUNT);
-		return;
-	case NEXT_HOP_FAILED:
-		refuse(batch, i, PR_DROP_NEIGHBOUR_FAILED);
-		return;
-	case NEXT_HOP_BLACKHOLE:
-		batch_drop(batch, i, PR_DROP_BLACKHOLE);
-		return;
-	default:
-		refuse(batch, i, PR_DROP_UNREACHABLE);
-		return;
-	}
-}
-
-/* Sends each on by its next hop. Those to be forwarded are nearly all, and their next hops few. */
-static void dispatch(struct batch *batch, const uint8_t *entry, const uint32_t *index, unsigned n)
-{
-	const struct next_hop *hop = NULL;
-	uint64_t forward = 0;
-
-	for (unsigned k = 0; k < n; k++) {
-		uint64_t i = entry[k];
-
-		if (!k || index[k] != index[k - 1]) {
-			hop = next_hop_get(index[k]);
-			if (likely(hop && hop->type == NEXT_HOP_FORWARD))
-				mark_used(index[k]);
-		}
-		batch->next_hop[i] = index[k];
-		batch->hop[i] = hop;
-		if (likely(hop && hop->type == NEXT_HOP_FORWARD &&
-		            batch->head[i][L3_OFFSET + 8] > 1 &&
-		            batch_wire_length(batch, i) - L3_OFFSET <= hop->mtu))
-			forward |= UINT64_C(1) << i;
-		else
-			dispatch_rare(batch, i, hop);
-	}
-	batch->todo[PR_STAGE_REWRITE] |= forward;
-}
-
 /* Looks up the entries of one segment in its table, in one go. */
 static void route_segment(struct batch *batch, uint16_t segment, const uint8_t *entry,
         const uint32_t *address, unsigned n)
@@ -118,7 +40,7 @@ static void route_segment(struct batch *batch, uint16_t segment, const uint8_t *
 	uint32_t index[PR_BATCH];
 
 	fib4_lookup_bulk(shared->segment[segment].fib, address, index, n);
-	dispatch(batch, entry, index, n);
+	dispatch(batch, entry, index, n, false);
 }
 
 /* Packets of several networks: one after the other. */
@@ -160,7 +82,7 @@ void stage_route(struct worker *worker, struct batch *batch)
 			batch_drop(batch, i, reason);
 			continue;
 		}
-		address[n] = batch->destination[i] = load_be32(batch->head[i] + L3_OFFSET + 16);
+		address[n] = load_be32(batch->head[i] + L3_OFFSET + 16);
 		entry[n++] = (uint8_t)i;
 		other |= batch->segment[i] ^ segment;
 	}

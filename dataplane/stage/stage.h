@@ -10,17 +10,20 @@
 typedef void stage_fn(struct worker *worker, struct batch *batch);
 
 stage_fn stage_parse, stage_ingress_check, stage_bridge, stage_police, stage_flood, stage_arp,
-        stage_route, stage_local, stage_icmp_error, stage_punt, stage_rewrite, stage_tx, stage_drop;
+        stage_nd, stage_route, stage_route6, stage_local, stage_local6, stage_icmp_error,
+        stage_icmp6_error, stage_punt, stage_rewrite, stage_tx, stage_drop;
 
 /* Runs all stages behind rx over a batch, then empties it. */
 void pipeline_run(struct worker *worker, struct batch *batch);
 
-/* Adds a packet that a stage made to the worker's second batch, at tx; runs that batch when it is
- * full. Returns the entry. The caller sets in_port, out_port and out_tag before the next call. */
-uint32_t pipeline_add_copy(struct worker *worker, struct rte_mbuf *m);
-/* The same with a second receiver of a shared entry (batch_share); sets in_port too. */
+/* A packet that a stage made goes back out of the port that entry i came in by: by way of the
+ * worker's second batch, at tx, which runs when it is full. */
+void pipeline_answer(
+        struct worker *worker, const struct batch *batch, uint64_t i, struct rte_mbuf *m);
+/* A second receiver of a shared entry (batch_share), the same way. Returns its entry in
+ * worker->copies; the caller sets out_port and out_tag there before the next call. */
 uint32_t pipeline_add_clone(struct worker *worker, const struct batch *batch, uint64_t i);
-/* Runs what pipeline_add_copy left. */
+/* Runs what they left. */
 void pipeline_flush_copies(struct worker *worker);
 
 #endif

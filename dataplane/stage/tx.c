@@ -47,14 +47,23 @@ static inline bool is_still_tagged(const struct batch *batch, uint64_t i)
 	return load_be16(batch->head[i] + 12) == RTE_ETHER_TYPE_VLAN;
 }
 
-/* Segments go out like a batch of their own, bodies still where they are. Returns whether any went;
- * the caller counts the first of them. */
-static bool send_segments(struct worker *worker, struct device *device, struct batch *batch,
+static unsigned cut_packet(struct batch *to, struct batch *batch, uint64_t i, uint8_t accepts)
+{
+	if (batch->offload[i] & OFFLOAD_TSO)
+		return offload_segments(to, batch, i, accepts & OFFLOAD_CSUM);
+	if (batch->offload[i] & OFFLOAD_CSUM)
+		offload_checksum(batch, i);
+	return offload_fragments(to, batch, i);
+}
+
+/* Segments and fragments go out like a batch of their own, bodies still where they are. Returns
+ * whether any went; the caller counts the first of them. */
+static bool send_pieces(struct worker *worker, struct device *device, struct batch *batch,
         uint64_t i, uint8_t accepts)
 {
 	struct counters *counters = &worker->counters;
 	struct batch *cut = &worker->segments;
-	unsigned n = offload_segments(cut, batch, i, accepts & OFFLOAD_CSUM), went, lost;
+	unsigned n = cut_packet(cut, batch, i, accepts), went, lost;
 	uint64_t all = n < PR_BATCH ? (UINT64_C(1) << n) - 1 : UINT64_MAX;
 	uint64_t sent = device->ops->tx(device, worker, cut, all);
 	uint16_t port = batch->out_port[i];
@@ -65,7 +74,7 @@ static bool send_segments(struct worker *worker, struct device *device, struct b
 			rte_pktmbuf_free(cut->body[k]);
 	went = (unsigned)__builtin_popcountll(sent);
 	lost = n - went;
-	batch->reason[i] = PR_DROP_EGRESS_FULL;
+	batch->reason[i] = n ? PR_DROP_EGRESS_FULL : PR_DROP_MTU_EXCEEDED;
 	if (went) {
 		counter_add(&counters->fragments, n - 1);
 		counter_add(&counters->out, went - 1);
@@ -89,11 +98,11 @@ static uint64_t send_finished(struct worker *worker, struct device *device, stru
 	BATCH_FOREACH (i, mask) {
 		uint8_t unfinished = (uint8_t)(batch->offload[i] & ~accepts);
 
-		if (unfinished & OFFLOAD_TSO) {
+		if (unfinished & OFFLOAD_CUT) {
 			if (waiting)
 				sent |= device->ops->tx(device, worker, batch, waiting);
 			waiting = 0;
-			if (send_segments(worker, device, batch, i, accepts))
+			if (send_pieces(worker, device, batch, i, accepts))
 				sent |= UINT64_C(1) << i;
 			continue;
 		}

@@ -160,28 +160,55 @@ static void resolve(struct neighbour_table *table, struct neighbour *entry, uint
 	neighbour_held_release(table, entry);
 }
 
+static bool differs(const struct neighbour *entry, uint16_t port, const struct pr_mac *mac)
+{
+	return !neighbour_usable(entry) || entry->port != port ||
+	       memcmp(&entry->mac, mac, sizeof(*mac)) != 0;
+}
+
+/* RFC 4861 7.2.5, no link-layer address: it tells what an entry with one can use. */
+static int confirm(struct neighbour_table *table, struct neighbour *entry, uint16_t port,
+        uint64_t now, unsigned flags)
+{
+	if (!entry)
+		return -ENOENT;
+	if (!(flags & NEIGHBOUR_SOLICITED) || !neighbour_usable(entry) || entry->port != port ||
+	        entry->state == NEIGHBOUR_STATIC)
+		return 0;
+	entry->since = now;
+	set_state(table, entry, NEIGHBOUR_REACHABLE, now + table->config.reachable_ms);
+	return 0;
+}
+
 int neighbour_learn(struct neighbour_table *table, uint16_t network, const struct pr_ip *ip,
         uint16_t port, const struct pr_mac *mac, uint64_t now, unsigned flags)
 {
 	struct neighbour *entry;
 	bool news;
 
-	if (!valid(table, ip, port) || pr_mac_is_multicast(mac) || pr_mac_is_zero(mac))
+	if (!valid(table, ip, port) || (mac && (pr_mac_is_multicast(mac) || pr_mac_is_zero(mac))))
 		return -EINVAL;
 	entry = neighbour_find(table, network, ip);
+	if (!mac)
+		return confirm(table, entry, port, now, flags);
 	if (!entry && !(flags & NEIGHBOUR_CREATE))
 		return -ENOENT;
 	if (!entry)
 		entry = create(table, network, ip, port, now);
 	if (!entry)
 		return -ENOSPC;
-	news = !neighbour_usable(entry) || entry->port != port ||
-	       memcmp(&entry->mac, mac, sizeof(*mac)) != 0;
+	news = differs(entry, port, mac);
 	if (entry->state == NEIGHBOUR_STATIC)
 		return news ? -EPERM : 0;
 	/* What it says of itself unasked confirms nothing that we know already. */
 	if (!news && !(flags & NEIGHBOUR_SOLICITED))
 		return 0;
+	/* Another MAC without override: doubt, no more. */
+	if (news && flags & NEIGHBOUR_KEEP && neighbour_usable(entry)) {
+		if (entry->state == NEIGHBOUR_REACHABLE)
+			enter_stale(table, entry, now);
+		return 0;
+	}
 	entry->since = now;
 	if (flags & NEIGHBOUR_SOLICITED)
 		set_state(table, entry, NEIGHBOUR_REACHABLE, now + table->config.reachable_ms);
@@ -204,8 +231,7 @@ int neighbour_add_static(struct neighbour_table *table, uint16_t network, const 
 		entry = create(table, network, ip, port, now);
 	if (!entry)
 		return -ENOSPC;
-	news = !neighbour_usable(entry) || entry->port != port ||
-	       memcmp(&entry->mac, mac, sizeof(*mac)) != 0;
+	news = differs(entry, port, mac);
 	entry->since = now;
 	set_state(table, entry, NEIGHBOUR_STATIC, NEIGHBOUR_NEVER);
 	resolve(table, entry, port, mac, news);

@@ -42,7 +42,7 @@ struct neighbour {
 	uint8_t state;  /* enum neighbour_state */
 	uint8_t probes; /* sent in this state */
 	uint16_t held;
-	uint32_t cookie;
+	uint64_t cookie;
 	uint64_t since; /* when the MAC was last confirmed; before that, when it was asked for */
 	uint64_t due;   /* next timer */
 
@@ -129,9 +129,11 @@ int neighbour_hold(
 
 #define NEIGHBOUR_SOLICITED 1u /* an answer to our question: confirms that it can be reached */
 #define NEIGHBOUR_CREATE    2u /* make an entry if there is none */
+#define NEIGHBOUR_KEEP      4u /* a MAC that is known stays: the override flag is clear */
 
 /* Something said that ip has this MAC on this port. An existing entry believes it (RFC 4861 7.2.5);
- * static ones never change. Whether the sender may say so the caller has checked. Returns 0;
+ * static ones never change. Whether the sender may say so the caller has checked. mac NULL: it said
+ * that it is there and not where; that makes no entry and confirms the MAC that one has. Returns 0;
  * -ENOENT if there is no entry and none was asked for; -EPERM for a static one that says otherwise;
  * -EINVAL for a multicast or zero MAC, bad port or address; -ENOSPC. */
 int neighbour_learn(struct neighbour_table *table, uint16_t network, const struct pr_ip *ip,

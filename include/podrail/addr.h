@@ -184,16 +184,41 @@ static inline void pr_prefix_mask(struct pr_prefix *prefix)
 	}
 }
 
+/* The prefix that covers this address alone. */
+static inline struct pr_prefix pr_prefix_host(const struct pr_ip *ip)
+{
+	return (struct pr_prefix){.addr = *ip, .len = (uint8_t)(8 * pr_ip_bytes(ip))};
+}
+
+static inline bool pr_prefix_is_host(const struct pr_prefix *prefix)
+{
+	return prefix->len == 8 * pr_ip_bytes(&prefix->addr);
+}
+
+/* fe80::/10 (RFC 4291 section 2.5.6). */
+static inline bool pr_ip_is_link_local6(const struct pr_ip *ip)
+{
+	return ip->family == AF_INET6 && ip->v6[0] == 0xfe && (ip->v6[1] & 0xc0) == 0x80;
+}
+
+/* The link-local address that an interface with this MAC makes itself (RFC 4291 appendix A). */
+static inline struct pr_ip pr_ip_link_local6(const struct pr_mac *mac)
+{
+	return (struct pr_ip){
+	        .family = AF_INET6,
+	        .v6 = {0xfe, 0x80, 0, 0, 0, 0, 0, 0, mac->b[0] ^ 2, mac->b[1], mac->b[2], 0xff,
+	                0xfe, mac->b[3], mac->b[4], mac->b[5]},
+	};
+}
+
 /* Whether the prefix covers the address; families that differ do not match. */
 static inline bool pr_prefix_contains(const struct pr_prefix *prefix, const struct pr_ip *ip)
 {
-	struct pr_prefix a = *prefix, b = {.addr = *ip, .len = prefix->len};
+	unsigned whole = prefix->len / 8, rest = prefix->len % 8;
 
-	if (prefix->addr.family != ip->family)
+	if (prefix->addr.family != ip->family || memcmp(prefix->addr.b, ip->b, whole))
 		return false;
-	pr_prefix_mask(&a);
-	pr_prefix_mask(&b);
-	return pr_ip_equal(&a.addr, &b.addr);
+	return !rest || !((prefix->addr.b[whole] ^ ip->b[whole]) >> (8 - rest));
 }
 
 #endif

@@ -18,20 +18,23 @@
 	X(ISOLATED, isolated, "both ports are isolated")                                           \
 	X(MAC_NOT_OURS, mac_not_ours, "routed network, but not to the gateway's MAC")              \
 	X(NOT_IP, not_ip, "routed network, neither IP nor ARP")                                    \
-	X(IPV6_NOT_ROUTED, ipv6_not_routed, "IPv6 is not routed in this network")                  \
-	X(IP_HEADER, ip_header, "IPv4 version, header length or total length is wrong")            \
+	X(IP_HEADER, ip_header, "IP version, header length or total length is wrong")              \
 	X(IP_CHECKSUM, ip_checksum, "IPv4 header checksum is wrong")                               \
 	X(IP_MARTIAN, ip_martian, "source or destination may not appear here (RFC 1812 5.3.7)")    \
 	X(TTL_EXPIRED, ttl_expired, "TTL ran out and no error may be or could be sent")            \
 	X(NO_ROUTE, no_route, "no route to the destination")                                       \
+	X(BEYOND_SCOPE, beyond_scope, "a link-local source, but not for its link (RFC 4291)")      \
 	X(BLACKHOLE, blackhole, "a route says blackhole")                                          \
 	X(UNREACHABLE, unreachable, "a route says unreachable")                                    \
-	X(NEIGHBOUR_FAILED, neighbour_failed, "the next hop does not answer ARP")                  \
+	X(NEIGHBOUR_FAILED, neighbour_failed, "the next hop does not answer")                      \
 	X(NEIGHBOUR_QUEUE, neighbour_queue, "too many packets wait for this neighbour")            \
 	X(PUNT_FULL, punt_full, "the ring to the tables thread is full")                           \
 	X(MTU_EXCEEDED, mtu_exceeded, "larger than the egress port's MTU")                         \
 	X(ARP_INVALID, arp_invalid, "malformed ARP")                                               \
 	X(ARP_NOT_FOR_US, arp_not_for_us, "ARP that asks for nothing we answer")                   \
+	X(ND_INVALID, nd_invalid, "malformed neighbour discovery (RFC 4861 6.1, 7.1)")             \
+	X(ND_ROUTER, nd_router, "a pod that is not trusted says that it is a router (RFC 6105)")   \
+	X(ND_NOT_FOR_US, nd_not_for_us, "neighbour discovery that asks for nothing we answer")     \
 	X(LOCAL_UNHANDLED, local_unhandled, "to the gateway itself, but nothing it serves")        \
 	X(EGRESS_DOWN, egress_down, "the egress port is down or gone")                             \
 	X(EGRESS_FULL, egress_full, "the egress queue is full")                                    \

@@ -12,9 +12,13 @@
 	X(POLICE, police, "broadcast, multicast and unknown unicast against the port's limit")     \
 	X(FLOOD, flood, "one copy for each other member of the segment")                           \
 	X(ARP, arp, "ARP of routed networks: answers, and news for the tables thread")             \
+	X(ND, nd, "the same for IPv6: neighbour discovery and router solicitations")               \
 	X(ROUTE, route, "RFC 1812 checks and longest-prefix match")                                \
+	X(ROUTE6, route6, "RFC 8200 checks and longest-prefix match")                              \
 	X(LOCAL, local, "packets to the gateway itself: echo")                                     \
+	X(LOCAL6, local6, "the same for IPv6")                                                     \
 	X(ICMP_ERROR, icmp_error, "time exceeded and unreachable, made from the refused packet")   \
+	X(ICMP6_ERROR, icmp6_error, "the same for IPv6, and packet too big")                       \
 	X(PUNT, punt, "packets that wait for a neighbour go to the tables thread")                 \
 	X(REWRITE, rewrite, "TTL, checksum and MAC header of routed packets")                      \
 	X(TX, tx, "grouped by egress queue and sent")                                              \

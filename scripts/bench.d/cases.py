@@ -5,7 +5,7 @@ import collections
 import fnmatch
 
 # A frame of 64 bytes on the wire has 60 without its FCS; "1500" is an IP packet of the common MTU.
-FRAME = {64: 60, 1500: 1514}
+FRAME = {64: 60, 96: 92, 256: 252, 1500: 1514, 9000: 9014}
 FLOWS = 1024
 # With more than two ports, flows of each pair: there are as many destinations as with two.
 FLOWS_MANY = 256
@@ -18,6 +18,9 @@ BARS = {
     'vhost-bridged-64-1024': (0.7, 0.5),
     'vhost-routed4-1500-1024': (0.6, 0.45),
     'vhost-packed-routed4-64-1024': (0.85, 0.65),
+    'vhost-routed6-96-1024': (0.8, 0.65),
+    'vhost-ovs-routed4-64-1024': (0.45, 0.35),
+    'vhost-ovs-bridged-64-1024': (0.45, 0.35),
     f'vhost-{MANY}ports-routed4-64-{FLOWS_MANY}': (1.3, 1.15),
     f'vhost-idle{IDLE}-routed4-64-1024': (1.05, None),
 }
@@ -43,11 +46,19 @@ def _against_itself(kind, changed, reference):
     return _case(kind, 'routed4', 64, changed, Contestant(reference), reference=reference)
 
 
+def _against_ovs(mode, size, peer):
+    peers = [Contestant(name) for name in ('podrail', peer)]
+    return _case('vhost-ovs', mode, size, *peers, reference=peer)
+
+
 def _all():
     both = [(size, mode) for size in (64, 1500) for mode in ('routed4', 'bridged')]
     return [
         *[_against_testpmd('vhost', mode, size) for size, mode in both],
+        _against_testpmd('vhost', 'routed6', 96),
         _against_testpmd('vhost-packed', 'routed4', 64, packed=True),
+        _against_ovs('routed4', 64, 'ovs-l3'),
+        _against_ovs('bridged', 64, 'ovs-normal'),
         _against_itself(f'vhost-{MANY}ports', Contestant('podrail', MANY, FLOWS_MANY), 'podrail-2ports'),
         _against_itself(f'vhost-idle{IDLE}', Contestant('podrail', idle=IDLE), 'podrail-alone'),
         *[_against_testpmd('vhost-memif', mode, size, egress='memif') for size, mode in both],

@@ -23,6 +23,7 @@ WINDOW = 512          # packets under way to each port: half of the smallest rin
 BURST = 64            # packets that a generator sends at once
 FOR_EVER = 1000       # seconds; a generator is ended by a signal
 GATEWAY = {'vhost': '198.18.1.1', 'memif': '198.18.2.254'}
+GATEWAY6 = '2001:db8:1::1'
 MEMIF_ADDRESS = '198.18.2.2'
 
 # received: packets taken in; polls: those that brought packets; clock: cycles a second.
@@ -58,9 +59,20 @@ class Device:
     def address(self, i):
         return MEMIF_ADDRESS if self.memif(i) else f'198.18.1.{i + 2}'
 
+    def address6(self, i):
+        return f'2001:db8:1::{i + 2}'
+
     def prefix(self, i):
         """The destinations behind port i: one a flow."""
+        if self.case.mode == 'routed6':
+            return f'2001:db8:f{i}::/{129 - self.flows.bit_length()}'
         return f'198.19.{4 * i}.0/{33 - self.flows.bit_length()}'
+
+    def gateway(self, i):
+        """What the generator needs to know of whom it sends to by way of."""
+        if self.case.mode == 'routed6':
+            return ['--gw', GATEWAY6]
+        return ['--gw', GATEWAY['memif' if self.memif(i) else 'vhost']]
 
     def open(self):
         """Starts the device and connects it to the generator, which waits for it."""
@@ -118,6 +130,8 @@ class Device:
                      '--json', self.json_file]
         if self.case.egress == 'memif':
             arguments += ['--pairs', '0>1']   # one way
+        if self.case.mode == 'routed6':
+            arguments += ['--family', '6']
         for i in range(self.ports):
             arguments += self._gen_port(i)
         return [str(a) for a in arguments]
@@ -128,11 +142,13 @@ class Device:
         else:
             port = f'net_virtio_user{i},path={self.sockets[i]},server=1,queue_size=1024'
             port += ',packed_vq=1' if self.case.packed else ''
-        arguments = ['--port', port, '--mac', self.mac(i), '--ip', self.address(i), '--queues', '1']
-        if self.case.mode == 'routed4':
+        v6 = self.case.mode == 'routed6'
+        arguments = ['--port', port, '--mac', self.mac(i), '--ip', self.address6(i) if v6 else self.address(i),
+                     '--queues', '1']
+        if self.case.mode != 'bridged':
             arguments += ['--prefix', self.prefix(i)]
             if self.routes:
-                arguments += ['--gw', GATEWAY['memif' if self.memif(i) else 'vhost']]
+                arguments += self.gateway(i)
         return arguments
 
     # ---- taking turns ----
@@ -185,7 +201,7 @@ def polls(worker):
 class Podrail(Device):
     def __init__(self, lab, case, contestant):
         super().__init__(lab, case, contestant)
-        self.routes = case.mode == 'routed4'
+        self.routes = case.mode != 'bridged'
         self.idle = [FrontEnd(lab.socket_path(f'{self.name}-idle{k}')) for k in range(contestant.idle)]
         self.daemon = None
         self.client = None
@@ -198,7 +214,7 @@ class Podrail(Device):
     def open(self):
         network = {'name': 'n', 'mode': 'bridged', 'macAgeing': 0}
         if self.routes:
-            network = {'name': 'n', 'mode': 'routed', 'subnets': ['198.18.1.0/24', '198.18.2.0/24']}
+            network = {'name': 'n', 'mode': 'routed', 'subnets': ['198.18.1.0/24', '198.18.2.0/24', '2001:db8:1::/64']}
         self.daemon = self.lab.daemon(name=self.name, workers=[self.cpu], idle='poll', networks=[network])
         self.client = self.daemon.client(30)
         self._connect_idle()   # before the generator spins on the daemon's CPU
@@ -209,8 +225,9 @@ class Podrail(Device):
             self.client.call('port.add', **self._port(i))
         if self.routes:
             for i in range(self.ports):
+                v6 = self.case.mode == 'routed6'
                 self.client.call('route.add', network='n', prefix=self.prefix(i), port=f'p{i}',
-                                 gateway=self.address(i))
+                                 gateway=self.address6(i) if v6 else self.address(i))
             if self.case.egress == 'memif':   # what waits for a neighbour is bounded: none shall wait
                 self.client.call('neighbour.add', network='n', port='p1', mac=self.mac(1), address=self.address(1))
 
@@ -237,7 +254,7 @@ class Podrail(Device):
             return {**port, 'addresses': [f'{GATEWAY["memif"]}/24']} if self.routes else port
         port = {'name': f'p{i}', 'kind': 'vhost-user', 'network': 'n', 'socket': self.sockets[i],
                 'mac': self.mac(i)}
-        return {**port, 'addresses': [f'{self.address(i)}/24']} if self.routes else port
+        return {**port, 'addresses': [f'{self.address(i)}/24', f'{self.address6(i)}/64']} if self.routes else port
 
     def _counters(self):
         worker, stats = self.client.batch([('worker.show', {'index': 0}), ('stats.get', {})])
@@ -367,5 +384,7 @@ def prefer(pid, nice):
 
 
 def make(lab, case, contestant):
-    kind = TestpmdDevice if contestant.name.startswith('testpmd') else Podrail
+    import ovs   # it is a Device, too
+    kind = TestpmdDevice if contestant.name.startswith('testpmd') else \
+        ovs.Ovs if contestant.name.startswith('ovs') else Podrail
     return kind(lab, case, contestant)

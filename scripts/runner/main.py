@@ -2,6 +2,7 @@
 """Runs the suites one after the other and adds up their results. Started by scripts/test."""
 
 import argparse
+import concurrent.futures
 import ctypes
 import json
 import os
@@ -34,7 +35,7 @@ class Runner:
         self.run_id = f'{os.getpid():x}'
         self.results = []
         self.start = time.monotonic()
-        self.process = None
+        self.running = set()
         os.makedirs(self.logs, exist_ok=True)
 
     # What is said
@@ -66,7 +67,18 @@ class Runner:
 
     # Running things
 
-    def environment(self, flavour, extra):
+    def workers(self, suite, flavour):
+        """
+        Of the counts 1, 2 and 4 each smoke test sees all: what runs under the sanitizers too has 2
+        there, where two workers find what several can do to one another, and 1 and 4 without.
+        """
+        if self.options.quick:
+            return '1'
+        if self.options.long or suites.flavours(suite) == ['release']:
+            return '1,2,4'
+        return '2' if flavour == 'asan' else '1,4'
+
+    def environment(self, suite, flavour, extra):
         quick = self.options.quick
         env = {
             **os.environ, 'PODRAIL_BUILD': self.build, 'PODRAIL_BUILD_ASAN': self.asan,
@@ -74,9 +86,7 @@ class Runner:
             'PODRAIL_QUICK': '1' if quick else '0',
             'PODRAIL_LONG': '1' if self.options.long else '0', 'PYTHONDONTWRITEBYTECODE': '1',
         }
-        # Under the sanitizers two workers find what several can do to one another; --long has all.
-        few = '1' if quick else '2' if flavour == 'asan' and not self.options.long else '1,2,4'
-        env.setdefault('PODRAIL_WORKERS', few)
+        env.setdefault('PODRAIL_WORKERS', self.workers(suite, flavour))
         env.update(extra)
         return env
 
@@ -85,32 +95,34 @@ class Runner:
         begin = time.monotonic()
         problem = ''
         with open(log, 'wb') as out:
-            self.process = subprocess.Popen(
+            process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=env,
                 cwd=suites.TREE, start_new_session=True)
+            self.running.add(process)
             try:
-                status = self.process.wait(limit)
+                status = process.wait(limit)
             except subprocess.TimeoutExpired:
                 problem = f'it was stopped after its limit of {limit} s'
-                status = self.end_process()
+                status = self.end_process(process)
             finally:
-                if self.process.poll() is None:
-                    self.end_process()
-                self.process = None
+                if process.poll() is None:
+                    self.end_process(process)
+                self.running.discard(process)
         with open(log, encoding='utf-8', errors='replace') as f:
             return status, f.read(), time.monotonic() - begin, problem
 
-    def end_process(self):
+    @staticmethod
+    def end_process(process):
         """Politely, so that the test cleans up; then not."""
-        self.process.terminate()
+        process.terminate()
         try:
-            return self.process.wait(30)
+            return process.wait(30)
         except subprocess.TimeoutExpired:
             try:
-                os.killpg(self.process.pid, signal.SIGKILL)
+                os.killpg(process.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-            return self.process.wait()
+            return process.wait()
 
     def reap(self):
         """
@@ -139,19 +151,22 @@ class Runner:
         except ChildProcessError:
             pass
 
-    def suite(self, suite, flavour, env=None, label=None):
-        """Returns the suite's results without keeping them."""
+    def suite_alone(self, suite, flavour, env=None, label=None):
+        """Returns the suite's results without keeping them, and the seconds it took."""
         name = f'{suite.name} ({label or flavour})'
         log = f'{self.logs}/{name.replace("/", "-").replace(" ", "")}.log'
         status, text, seconds, problem = self.execute(
-            suite.argv, self.environment(flavour, {**suite.env, **(env or {})}),
+            suite.argv, self.environment(suite, flavour, {**suite.env, **(env or {})}),
             suite.limit * (3 if self.options.long else 1), log)
         results = parse(name, text, status, problem)
+        return results or [Result(name, 'it has no test', FAIL, '')], seconds
+
+    def suite(self, suite, flavour, env=None, label=None):
+        """The same; what it leaves behind is ended, and is a failure."""
+        results, seconds = self.suite_alone(suite, flavour, env, label)
         left = self.reap() + self.sweep()
         if left:
-            results.append(Result(name, 'nothing is left of it', FAIL, '\n'.join(left)))
-        if not results:
-            results = [Result(name, 'it has no test', FAIL, '')]
+            results.append(Result(results[0].suite, 'nothing is left of it', FAIL, '\n'.join(left)))
         return results, seconds
 
     def sweep(self):
@@ -184,9 +199,20 @@ class Runner:
             self.add(*self.suite(s, 'source'))
 
     def unit(self, flavour, build):
-        for s in suites.unit(build, flavour):
-            if self.wants(s.name):
-                self.add(*self.suite(s, flavour))
+        """Several at once: they share nothing, and none measures time."""
+        wanted = [s for s in suites.unit(build, flavour) if self.wants(s.name)]
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            try:
+                for done in pool.map(lambda s: self.suite_alone(s, flavour), wanted):
+                    self.add(*done)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                for process in list(self.running):
+                    self.end_process(process)
+                raise
+        left = self.reap()
+        if left:
+            self.one(f'unit ({flavour})', 'nothing is left of them', '\n'.join(left))
 
     def smoke(self, flavour):
         for s in suites.smoke():
@@ -197,20 +223,16 @@ class Runner:
         """Each fault built in on purpose must be found by a smoke test that says it finds it."""
         names = suites.mutants(self.build)
         if not names:
-            self.add([Result('mutants', 'the build has mutants', SKIP, 'no build option `mutant`')])
+            self.add([Result('mutants', 'the build has mutants', FAIL, 'no control/podraild-* in the build')])
         for mutant in names:
             name = f'mutant/{mutant}'
-            if not (self.wants(name) or 'mutant' in self.options.only):
-                continue
-            build = f'{self.build}-mutant'
-            if not self.build_suite(f'{name} (build)', build, f'-Dmutant={mutant}', '-Dtests=false'):
-                continue
-            self.mutant(name, mutant, build)
+            if self.wants(name) or 'mutant' in self.options.only:
+                self.mutant(name, mutant)
 
-    def mutant(self, name, mutant, build):
+    def mutant(self, name, mutant):
         begin = time.monotonic()
         hunters = [s for s in suites.smoke() if suites.kills(s, mutant)]
-        env = {'PODRAIL_DAEMON_BUILD': build, 'PODRAIL_MUTANT': mutant, 'PODRAIL_WORKERS': '1'}
+        env = {'PODRAIL_MUTANT': mutant, 'PODRAIL_WORKERS': '1'}
         found, seen = [], []
         for s in hunters:
             results, _ = self.suite(s, 'release', env, label=f'mutant {mutant}')

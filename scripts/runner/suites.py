@@ -71,13 +71,9 @@ def flavours(suite):
 
 
 def mutants(build):
-    """The values of the build's option `mutant` other than none."""
-    done = subprocess.run(['meson', 'introspect', '--buildoptions', build],
-                          capture_output=True, text=True, timeout=60)
-    for option in json.loads(done.stdout) if done.returncode == 0 else ():
-        if option['name'] == 'mutant':
-            return [c for c in option.get('choices', []) if c != 'none']
-    return []
+    """The daemons that were broken on purpose."""
+    return sorted(os.path.basename(p)[len('podraild-'):] for p in glob.glob(f'{build}/control/podraild-*')
+                  if os.path.isfile(p))
 
 
 def kills(suite, mutant):

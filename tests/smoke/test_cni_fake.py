@@ -363,6 +363,10 @@ def static_addresses_get_the_link_gateway(lab):
                                  {"dst": "::/0", "gw": "2001:db8::1"}])
         same(lab.ports()["0123456789ab-eth0"]["addresses"], ["192.0.2.9/24", "2001:db8::9/64"])
         lab.cni("DEL", lab.conf(version, ipam=ipam)).ok()
+    ipam = {"type": "static", "addresses": [{"address": "2001:db8::9/128"}]}
+    out = lab.cni("ADD", lab.conf("1.0.0", ipam=ipam)).ok().json
+    same((out["ips"][0]["gateway"], out["routes"]), ("fe80::1", [{"dst": "::/0", "gw": "fe80::1"}]))
+    lab.cni("DEL", lab.conf("1.0.0", ipam=ipam)).ok()
 
 
 @test

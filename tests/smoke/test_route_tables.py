@@ -295,11 +295,38 @@ def outlive(w):
         assert d.call('route.del', network='n', prefix=prefix)['removed']
 
 
+def both_families(w):
+    """One owner's routes of both families in one sync; IPv4 comes first in lists, pages meet each once."""
+    routes = [{'prefix': f'100.64.{i}.0/24', 'type': 'blackhole'} for i in range(150)]
+    routes += [{'prefix': f'2001:db8:{i:x}::/{40 + i % 9 if i % 256 == 0 else 48}', 'type': 'unreachable'}
+               for i in range(0x1000, 0x1000 + 300)]
+    with w.daemon.client() as c:
+        for step, more in (('begin', {}), ('chunk', {'routes': routes}), ('commit', {})):
+            done = c.call('route.sync', owner='six', network='n', step=step, **more)
+        assert done['added'] == 450, done
+        seen, after = [], ''
+        while True:
+            page = c.call('route.list', network='n', owner='six', limit=70, **({'after': after} if after else {}))
+            seen += [r['prefix'] for r in page['routes']]
+            after = page.get('next', '')
+            if not after:
+                break
+        assert len(seen) == len(set(seen)) == 450 and set(seen) == {r['prefix'] for r in routes}, len(seen)
+        assert [':' in p for p in seen] == [False] * 150 + [True] * 300
+        found = c.call('route.get', network='n', address='2001:db8:1005::77')
+        assert (found['route']['prefix'], found['nextHop']['type']) == ('2001:db8:1005::/48', 'unreachable'), found
+        for step in ('begin', 'commit'):
+            done = c.call('route.sync', owner='six', network='n', step=step)
+        assert done['removed'] == 450, done
+
+
 def refused(w):
     """What can not be: each says which member is wrong and changes nothing."""
     before = w.daemon.call('route.list', network='n', limit=10000)
     for params, field in (
-            ({'prefix': '10.0.0.0/33'}, 'prefix'), ({'prefix': '2001:db8::/32'}, 'prefix'),
+            ({'prefix': '10.0.0.0/33'}, 'prefix'), ({'prefix': 'fe80::/64', 'type': 'blackhole'}, 'prefix'),
+            ({'prefix': '2001:db8::/129', 'type': 'blackhole'}, 'prefix'),
+            ({'prefix': '2001:db8::/32', 'gateway': '198.18.1.2'}, 'gateway'),
             ({'prefix': '10.0.0.0/8', 'gateway': '100.64.0.1'}, 'gateway'),
             ({'prefix': '10.0.0.0/8', 'port': 'nobody'}, 'port'), ({'prefix': '10.0.0.0/8', 'port': 'x'}, 'port'),
             ({'prefix': '10.0.0.0/8', 'type': 'x'}, 'type'), ({'prefix': '198.18.1.3/32', 'type': 'blackhole'}, 'prefix'),
@@ -319,7 +346,7 @@ def main():
     for workers in settings.workers:
         with Lab('routes') as lab:
             w = World(lab, workers)
-            for part in (longest, overlapping, lists, sync, refused, outlive):
+            for part in (longest, overlapping, lists, sync, both_families, refused, outlive):
                 with t.case(f'{part.__name__}, {workers} workers'):
                     part(w)
             with t.case(f'packets are conserved, {workers} workers'), w.daemon.client() as c:

@@ -18,6 +18,7 @@ def run(lab, d, pods, label, more):
         arguments += ['--port', virtio_user(lab.socket_path(name), index, mac=port['mac'],
                                             queues=port['queues']),
                       '--mac', port['mac'], '--ip', address, '--gw', gateway,
+                      '--ip', f'2001:db8:{index + 1}::2', '--gw', f'2001:db8:{index + 1}::1',
                       *(['--queues', str(port['queues'])] if port['queues'] > 1 else [])]
     arguments.append('--yield')
     gen = lab.gen(f'gen-{label}', *arguments)
@@ -34,13 +35,13 @@ def run(lab, d, pods, label, more):
 def stream(t, workers, n_ports, queues, more, text, mtu=1500):
     label = f'{n_ports} ports of {queues} queues, {workers} workers, {text}'
     with t.case(label), Lab('gen') as lab:
-        subnets = [f'198.18.{i}.0/24' for i in range(1, n_ports + 1)]
+        subnets = [prefix for i in range(1, n_ports + 1) for prefix in (f'198.18.{i}.0/24', f'2001:db8:{i}::/64')]
         d = lab.daemon(workers=workers, networks=[
             {'name': 'n', 'mode': 'routed', 'subnets': subnets, 'mtu': mtu}])
         pods = []
         for i in range(1, n_ports + 1):
             port = d.call('port.add', name=f'p{i}', kind='vhost-user', network='n', queues=queues,
-                          socket=lab.socket_path(f'p{i}'), addresses=[f'198.18.{i}.2/24'])['port']
+                          socket=lab.socket_path(f'p{i}'), addresses=[f'198.18.{i}.2/24', f'2001:db8:{i}::2/64'])['port']
             pods.append((f'p{i}', port, f'198.18.{i}.2', f'198.18.{i}.1'))
         result = run(lab, d, pods, 'stream', more)
         with d.client() as c:
@@ -61,6 +62,8 @@ def main():
         for n_ports, queues in ((2, 1), (4, 2)):
             stream(t, workers, n_ports, queues, [*duration, '--flows', '16', '--size', 'imix', '--proto', 'both'],
                    'all to all, mixed sizes')
+        stream(t, workers, 2, 1, [*duration, '--flows', '64', '--size', 'imix', '--proto', 'both', '--family', 'both'],
+               'both families, mixed sizes')
     stream(t, settings.workers[-1], 2, 1, [*duration, '--flows', '256', '--size', '60'], 'small packets')
     t.done()
 

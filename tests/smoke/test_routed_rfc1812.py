@@ -81,6 +81,27 @@ def check_error(frame, station, about, kind, code, source, mtu=0):
     assert quote == about[14:14 + len(quote)], 'the quote is not what was sent'
 
 
+def check_fragments(sent, frames, station, mtu):
+    """RFC 791, section 3.2: what the receiver puts together is what was sent."""
+    payload, at = b'', sent.frag * 8
+    for frame in frames:
+        ip = frame[IP]
+        last = frame is frames[-1]
+        raw = bytes(ip)[:ip.ihl * 4]
+        assert (frame.src, frame.dst) == (GATEWAY_MAC, station.mac), frame.summary()
+        assert ip.len <= mtu and ip.ttl == sent.ttl - 1 and ip.id == sent.id, ip.show(dump=True)
+        assert checksum(raw) == 0, 'the IP checksum is wrong'
+        assert ip.frag * 8 == at, f'offset {ip.frag * 8}, not {at}'
+        assert ip.flags.MF == (sent.flags.MF if last else True) and not ip.flags.DF, ip.summary()
+        wanted = [o for o in sent.options if frame is frames[0] or o.copy_flag]
+        assert [bytes(o) for o in ip.options if bytes(o) != b'\0'] == [bytes(o) for o in wanted if bytes(o) != b'\0'], ip.options
+        part = bytes(ip)[ip.ihl * 4:ip.len]
+        assert last or len(part) % 8 == 0
+        payload += part
+        at += len(part)
+    assert payload == bytes(sent)[sent.ihl * 4:sent.len], 'the payload is another'
+
+
 class Table:
     """Rows: sent by whom, what, and then one of lost(reason), passes(to), error(...)."""
 
@@ -101,6 +122,17 @@ class Table:
             wanted = forwarded(Ether(bytes(frame)), self.w.s[to], gateway_mac)
         self.t.ok(out == [(to, wanted)] and not drops, f'{text}: reaches {to}',
                   f'wanted {wanted.hex()}\ngot {[(n, f.hex()) for n, f in out]} {drops}')
+
+    def fragments(self, text, source, frame, to, mtu):
+        text, out, drops = self.run(text, source, frame)
+        sent = Ether(bytes(frame))[IP]
+        try:
+            assert len(out) > 1 and not drops and all(name == to for name, _ in out), f'{out} {drops}'
+            check_fragments(sent, [Ether(f) for _, f in out], self.w.s[to], mtu)
+        except AssertionError as e:
+            self.t.ok(False, f'{text}: fragments', str(e))
+        else:
+            self.t.ok(True, f'{text}: {len(out)} fragments reach {to}')
 
     def error(self, text, source, frame, kind, code, reason, address, mtu=0):
         text, out, drops = self.run(text, source, frame)
@@ -174,7 +206,8 @@ def addresses(t, w):
     t.lost("nor the pods' gateway one on an uplink", 'u', u.udp('198.18.1.3', mac=GATEWAY_MAC), 'mac_not_ours')
     t.lost('source MAC is a group', 'a', Ether(src='03:00:00:00:00:01', dst=GATEWAY_MAC) / a.udp('198.18.1.3')[IP],
            'bad_source_mac')
-    t.lost('IPv6', 'a', a.frame(IPv6(src='fe80::1', dst='2001:db8::1') / UDP()), 'ipv6_not_routed')
+    t.lost('IPv6 from a pod without such an address', 'a', a.frame(IPv6(src='2001:db8::9', dst='2001:db8::1') / UDP()),
+           'spoofed_ip')
     t.lost('neither IP nor ARP', 'a', Ether(src=a.mac, dst=GATEWAY_MAC, type=0x88b5) / Raw(bytes(50)), 'not_ip')
     t.lost('a tag where none belongs', 'a', bytes(a.udp('198.18.1.3'))[:12] + b'\x81\0\0\x07' +
            bytes(a.udp('198.18.1.3'))[12:], 'vlan_not_member')
@@ -235,7 +268,14 @@ def unreachable(t, w):
     t.error('behind a router pod', 'a', a.udp('198.51.100.9', 'x' * 549, flags='DF'), 3, 4, 'mtu_exceeded',
             '198.18.1.1', mtu=576)
     t.passes('exactly the MTU', 'a', a.udp('198.18.2.4', 'x' * 548, flags='DF'), 'c')
-    t.lost('larger than the MTU, may be fragmented: no error', 'a', a.udp('198.18.2.4', 'x' * 600), 'mtu_exceeded')
+    t.fragments('one byte more than the MTU', 'a', a.udp('198.18.2.4', 'x' * 549), 'c', 576)
+    t.fragments('twice the MTU', 'a', a.udp('198.18.2.4', ''.join(map(chr, range(33, 127))) * 13), 'c', 576)
+    t.fragments('with options of both kinds', 'a', a.udp('198.18.2.4', 'z' * 1300, options=[
+        IPOption(b'\x07\x0b\x04' + bytes(8)), IPOption(b'\x83\x07\x04\xc6\x12\x02\x04'), IPOption(b'\x01')]), 'c', 576)
+    first, second, *_ = fragment(a.udp('198.18.2.4', 'w' * 1400)[IP], 1200)
+    t.fragments('a first fragment is cut again', 'a', a.frame(first), 'c', 576)
+    t.passes('and the last one as it is', 'a', a.frame(second), 'c')
+    t.error('TTL 1 comes before the size', 'a', a.udp('198.18.2.4', 'x' * 600, ttl=1), 11, 0, 'ttl_expired', '198.18.1.1')
     for piece in fragment(a.udp('198.18.2.4', 'y' * 1000)[IP], 512):
         t.passes(f'a fragment at {piece.frag * 8}', 'a', a.frame(piece), 'c')
 

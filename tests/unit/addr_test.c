@@ -61,6 +61,20 @@ static void prefix_contains(void **state)
 	}
 	assert_int_equal(pr_ip_parse("2001:db8::1", &ip), 0);
 	assert_false(pr_prefix_contains(&prefix, &ip));
+	/* Another bit at n is another address for prefixes longer than n; host bits of the prefix
+	 * itself do not matter. */
+	for (unsigned len = 0; len <= 128; len++) {
+		prefix = (struct pr_prefix){ip, (uint8_t)len};
+		for (unsigned bit = 0; bit < 128; bit++) {
+			struct pr_ip other = ip;
+
+			other.v6[bit / 8] ^= (uint8_t)(0x80 >> bit % 8);
+			assert_int_equal(pr_prefix_contains(&prefix, &other), bit >= len);
+		}
+		assert_true(pr_prefix_contains(&prefix, &ip));
+	}
+	assert_int_equal(pr_ip_parse("32.1.13.184", &ip), 0);
+	assert_false(pr_prefix_contains(&prefix, &ip));
 }
 
 static void names(void **state)

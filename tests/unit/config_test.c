@@ -102,7 +102,7 @@ static void test_all_options(void **test)
 	              "\"memory\":512,\"hugepages\":false,\"socketGroup\":\"root\","
 	              "\"readGroup\":\"1234\",\"durable\":true,\"rebalance\":30,\"logLevel\":"
 	              "\"debug\","
-	              "\"limits\":{\"routes\":1000,\"fibNodes\":100,\"macs\":128,"
+	              "\"limits\":{\"routes\":1000,\"routes6\":500,\"fibNodes\":100,\"macs\":128,"
 	              "\"neighbours\":32,\"mbufs\":2048},"
 	              "\"networks\":[{\"name\":\"a\",\"mode\":\"routed\"}],"
 	              "\"ports\":[{\"name\":\"p\",\"kind\":\"eth\",\"network\":\"a\","
@@ -122,6 +122,7 @@ static void test_all_options(void **test)
 	assert_int_equal(config.rebalance, 30);
 	assert_int_equal(config.log_level, LOG_DEBUG);
 	assert_int_equal(config.dp.max_routes, 1000);
+	assert_int_equal(config.dp.max_routes6, 500);
 	assert_int_equal(config.dp.max_fib_nodes, 100);
 	assert_int_equal(config.dp.max_fdb, 128);
 	assert_int_equal(config.dp.max_neighbours, 32);
@@ -143,6 +144,14 @@ static void test_refusals(void **test)
 	refuse("{\"limits\":{\"macs\":100,\"macs\":100}}", "limits.macs", "twice");
 	refuse("{\"limits\":[]}", "limits", "object");
 	refuse("{\"limits\":{\"routes\":15}}", "limits.routes", "16");
+	refuse("{\"limits\":{\"routes6\":15}}", "limits.routes6", "16");
+	refuse("{\"limits\":{\"routes6\":4194305}}", "limits.routes6", "4194304");
+	refuse("{\"networks\":[{\"name\":\"a\",\"mode\":\"routed\","
+	       "\"subnets\":[\"2001:db8::/129\"]}]}",
+	        "networks[0].subnets[0]", "");
+	refuse("{\"networks\":[{\"name\":\"a\",\"mode\":\"bridged\","
+	       "\"routerAdvertisements\":true}]}",
+	        "networks[0].routerAdvertisements", "routed");
 	refuse("{\"limits\":{\"routes\":1e12}}", "limits.routes", "whole number");
 	refuse("{\"limits\":{\"routes\":16.5}}", "limits.routes", "whole number");
 	refuse("{\"limits\":{\"routes\":-16}}", "limits.routes", "whole number");

@@ -68,6 +68,29 @@ static void client_mode(void **state)
 	        128, dir);
 }
 
+/* What answers on the port's link: the subnets' first addresses and what every network has. */
+static void gateways_of_both_families(void **state)
+{
+	static const char *const wanted[] = {
+	        "2001:db8:1::1", "198.18.1.1", "169.254.1.1", "fe80::1"};
+	const cJSON *gateways;
+	cJSON *result;
+
+	(void)state;
+	call_ok("network.add", "{'name':'green','mode':'routed','subnets':['2001:db8:1::/64',"
+	                       "'198.18.1.0/24']}");
+	call_ok("port.add",
+	        "{'name':'Pod_1','kind':'vhost-user','network':'green','socket':'%s/net1',"
+	        "'addresses':['2001:db8:1::5/64']}",
+	        dir);
+	result = describe();
+	gateways = json_array(json_member(result, "info"), "gateways");
+	assert_int_equal(cJSON_GetArraySize(gateways), 4);
+	for (int i = 0; i < 4; i++)
+		assert_string_equal(cJSON_GetArrayItem(gateways, i)->valuestring, wanted[i]);
+	cJSON_Delete(result);
+}
+
 static void server_mode_jumbo_without_addresses(void **state)
 {
 	(void)state;
@@ -150,6 +173,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        TEST(client_mode),
+	        TEST(gateways_of_both_families),
 	        TEST(server_mode_jumbo_without_addresses),
 	        TEST(awkward_paths),
 	        TEST(pod_snippet),

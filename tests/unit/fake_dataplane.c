@@ -74,8 +74,11 @@ static int route_compare(const void *a, const void *b)
 	const struct dp_route *x = a, *y = b;
 	int order = (int)x->network - (int)y->network;
 
+	/* AF_INET is less than AF_INET6. */
 	if (!order)
-		order = memcmp(x->prefix.addr.v4, y->prefix.addr.v4, 4);
+		order = (int)x->prefix.addr.family - (int)y->prefix.addr.family;
+	if (!order && x->prefix.addr.family)
+		order = memcmp(x->prefix.addr.b, y->prefix.addr.b, pr_ip_bytes(&x->prefix.addr));
 	return order ? order : (int)x->prefix.len - (int)y->prefix.len;
 }
 
@@ -195,7 +198,7 @@ const struct dp_network_spec *fake_dp_network(const char *name)
 static struct dp_route port_route(const struct dp_port_spec *spec, unsigned i)
 {
 	return (struct dp_route){.network = spec->network,
-	        .prefix = {.addr = spec->addresses[i].addr, .len = 32},
+	        .prefix = pr_prefix_host(&spec->addresses[i].addr),
 	        .type = spec->kind == DP_PORT_ETH ? DP_ROUTE_LOCAL : DP_ROUTE_PORT,
 	        .port = spec->index};
 }
@@ -389,25 +392,29 @@ size_t fake_dp_routes(void)
 
 /* ---- neighbours ---- */
 
-static size_t neighbour_place(uint16_t network, const struct pr_ip *address)
+/* A link-local address is another neighbour on each port. */
+static size_t neighbour_place(uint16_t network, uint16_t port, const struct pr_ip *address)
 {
 	size_t i = 0;
 
-	while (i < dp.neighbours && (dp.neighbour[i].network != network ||
-	                                    !pr_ip_equal(&dp.neighbour[i].address, address)))
+	while (i < dp.neighbours &&
+	        (dp.neighbour[i].network != network ||
+	                !pr_ip_equal(&dp.neighbour[i].address, address) ||
+	                (pr_ip_is_link_local6(address) && dp.neighbour[i].port != port)))
 		i++;
 	return i;
 }
 
 void fake_dp_learn_neighbour(const struct dp_neighbour *neighbour)
 {
-	dp.neighbour[neighbour_place(neighbour->network, &neighbour->address)] = *neighbour;
+	dp.neighbour[neighbour_place(neighbour->network, neighbour->port, &neighbour->address)] =
+	        *neighbour;
 	dp.neighbours++;
 }
 
 int dp_neighbour_add(const struct dp_neighbour *neighbour, struct dp_error *error)
 {
-	size_t at = neighbour_place(neighbour->network, &neighbour->address);
+	size_t at = neighbour_place(neighbour->network, neighbour->port, &neighbour->address);
 
 	if (change(error, "neighbour_add"))
 		return -EIO;
@@ -416,11 +423,11 @@ int dp_neighbour_add(const struct dp_neighbour *neighbour, struct dp_error *erro
 	return 0;
 }
 
-int dp_neighbour_del(uint16_t network, const struct pr_ip *address)
+int dp_neighbour_del(uint16_t network, uint16_t port, const struct pr_ip *address)
 {
-	size_t at = neighbour_place(network, address);
+	size_t at = neighbour_place(network, port, address);
 
-	if (at == dp.neighbours)
+	if (at == dp.neighbours || (port != DP_INDEX_ANY && dp.neighbour[at].port != port))
 		return -ENOENT;
 	dp.neighbour[at] = dp.neighbour[--dp.neighbours];
 	return 0;
@@ -522,7 +529,10 @@ int dp_port_counters(uint16_t index, struct dp_port_counters *counters)
 void dp_totals(struct dp_totals *totals)
 {
 	*totals = fake_dp.totals;
-	totals->routes.size = FAKE_ROUTES_MAX;
+	if (!totals->routes.size)
+		totals->routes.size = FAKE_ROUTES_MAX;
+	if (!totals->routes6.size)
+		totals->routes6.size = FAKE_ROUTES_MAX;
 	totals->routes.used = dp.routes;
 	totals->ports.size = PR_PORTS_MAX;
 	totals->ports.used = fake_dp_ports();

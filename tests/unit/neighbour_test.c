@@ -300,6 +300,113 @@ static void test_learn_rules(void **state)
 	world_end();
 }
 
+/* An entry of the wanted state with MAC 1, or none, at a time that goes on from what was before. */
+static struct neighbour *entry_in(enum neighbour_state wanted, uint64_t *now)
+{
+	struct pr_ip ip = ip_of(5);
+	struct neighbour *entry;
+
+	neighbour_forget(world.table, 1, &ip);
+	*now += 100000;
+	world.in_use = false;
+	entry = entry_at(5, *now);
+	if (wanted == NEIGHBOUR_INCOMPLETE)
+		return entry;
+	assert_int_equal(learn(5, 1, *now, NEIGHBOUR_SOLICITED), 0);
+	if (wanted == NEIGHBOUR_REACHABLE)
+		return entry;
+	tick(*now += 30000);
+	if (wanted == NEIGHBOUR_STALE)
+		return entry;
+	world.in_use = true;
+	tick(*now += 1000);
+	for (unsigned n = 0; wanted == NEIGHBOUR_FAILED && n < 3; n++)
+		tick(*now += 1000);
+	return entry;
+}
+
+/* RFC 4861 section 7.2.5 and its table in appendix C, line by line. mac 0: none was said. */
+static void test_advertisements(void **state)
+{
+	enum {
+		S = NEIGHBOUR_SOLICITED,
+		K = NEIGHBOUR_KEEP,
+		INCOMPLETE = NEIGHBOUR_INCOMPLETE,
+		REACHABLE = NEIGHBOUR_REACHABLE,
+		STALE = NEIGHBOUR_STALE,
+		PROBE = NEIGHBOUR_PROBE,
+		FAILED = NEIGHBOUR_FAILED,
+	};
+	static const struct {
+		uint8_t before, flags, mac, after, known;
+	} lines[] = {
+	        {INCOMPLETE, S, 2, REACHABLE, 2},
+	        {INCOMPLETE, S | K, 2, REACHABLE, 2},
+	        {INCOMPLETE, 0, 2, STALE, 2},
+	        {INCOMPLETE, K, 2, STALE, 2},
+	        {INCOMPLETE, S, 0, INCOMPLETE, 0},
+	        {INCOMPLETE, 0, 0, INCOMPLETE, 0},
+	        {REACHABLE, S | K, 2, STALE, 1},
+	        {STALE, S | K, 2, STALE, 1},
+	        {PROBE, S | K, 2, PROBE, 1},
+	        {REACHABLE, K, 2, STALE, 1},
+	        {STALE, K, 2, STALE, 1},
+	        {PROBE, K, 2, PROBE, 1},
+	        {REACHABLE, S | K, 1, REACHABLE, 1},
+	        {STALE, S | K, 1, REACHABLE, 1},
+	        {PROBE, S | K, 1, REACHABLE, 1},
+	        {REACHABLE, S, 1, REACHABLE, 1},
+	        {STALE, S, 1, REACHABLE, 1},
+	        {PROBE, S, 1, REACHABLE, 1},
+	        {REACHABLE, S, 2, REACHABLE, 2},
+	        {STALE, S, 2, REACHABLE, 2},
+	        {PROBE, S, 2, REACHABLE, 2},
+	        {REACHABLE, 0, 1, REACHABLE, 1},
+	        {STALE, 0, 1, STALE, 1},
+	        {PROBE, 0, 1, PROBE, 1},
+	        {REACHABLE, 0, 2, STALE, 2},
+	        {STALE, 0, 2, STALE, 2},
+	        {PROBE, 0, 2, STALE, 2},
+	        {REACHABLE, S, 0, REACHABLE, 1},
+	        {STALE, S, 0, REACHABLE, 1},
+	        {PROBE, S | K, 0, REACHABLE, 1},
+	        {STALE, 0, 0, STALE, 1},
+	        {PROBE, K, 0, PROBE, 1},
+	        {FAILED, S | K, 2, REACHABLE, 2},
+	        {FAILED, S, 0, FAILED, 0},
+	};
+	const struct neighbour_config config = {0};
+	struct pr_ip ip = ip_of(5);
+	uint64_t now = 0;
+
+	(void)state;
+	world_start(&config);
+	for (unsigned n = 0; n < sizeof(lines) / sizeof(lines[0]); n++) {
+		struct neighbour *entry = entry_in(lines[n].before, &now);
+		struct pr_mac mac = {{2, 0, 0, 0, 0, lines[n].mac}};
+
+		assert_int_equal(entry->state, lines[n].before);
+		assert_int_equal(neighbour_learn(world.table, 1, &ip, 5, lines[n].mac ? &mac : NULL,
+		                         now, lines[n].flags),
+		        0);
+		if (entry->state != lines[n].after || entry->mac.b[5] != lines[n].known)
+			fail_msg("line %u: state %u, MAC %u", n, entry->state, entry->mac.b[5]);
+	}
+	/* Confirmed for as long as by any answer; from its own port only, and never made by it. */
+	entry_in(NEIGHBOUR_STALE, &now);
+	assert_int_equal(neighbour_learn(world.table, 1, &ip, 6, NULL, now, S), 0);
+	assert_int_equal(neighbour_find(world.table, 1, &ip)->state, STALE);
+	assert_int_equal(neighbour_learn(world.table, 1, &ip, 5, NULL, now, S), 0);
+	tick(now + 29999);
+	assert_int_equal(neighbour_find(world.table, 1, &ip)->state, REACHABLE);
+	tick(now + 30000);
+	assert_int_equal(neighbour_find(world.table, 1, &ip)->state, STALE);
+	neighbour_forget(world.table, 1, &ip);
+	assert_int_equal(
+	        neighbour_learn(world.table, 1, &ip, 5, NULL, now, S | NEIGHBOUR_CREATE), -ENOENT);
+	world_end();
+}
+
 static void test_bounds(void **state)
 {
 	const struct neighbour_config config = {
@@ -415,7 +522,8 @@ static void random_step(uint64_t now)
 			for (unsigned n = rnd() % 4; n > 0; n--)
 				hold(entry, (uint16_t)(rnd() % 12));
 	} else if (what < 85) {
-		neighbour_learn(world.table, network, &ip, port, &mac, now, rnd() % 4);
+		neighbour_learn(
+		        world.table, network, &ip, port, rnd() % 8 ? &mac : NULL, now, rnd() % 8);
 	} else if (what < 88) {
 		neighbour_add_static(world.table, network, &ip, port, &mac, now);
 	} else if (what < 97) {
@@ -473,6 +581,7 @@ int main(void)
 	        cmocka_unit_test(test_no_answer),
 	        cmocka_unit_test(test_life),
 	        cmocka_unit_test(test_learn_rules),
+	        cmocka_unit_test(test_advertisements),
 	        cmocka_unit_test(test_bounds),
 	        cmocka_unit_test(test_budget),
 	        cmocka_unit_test(test_random),

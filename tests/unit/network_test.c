@@ -19,7 +19,9 @@ static int setup(void **state)
 #define BLUE "'name':'blue','mode':'routed','subnets':['198.18.0.0/24']"
 #define BLUE_ANSWER                                                                                \
 	"'network':{'name':'blue','mode':'routed','mtu':1500,'gatewayMac':'02:70:72:00:00:01',"    \
-	"'subnets':['198.18.0.0/24'],'gateways':['198.18.0.1','169.254.1.1'],'proxyArp':true,"     \
+	"'subnets':['198.18.0.0/"                                                                  \
+	"24'],'gateways':['198.18.0.1','169.254.1.1'],'proxyArp':true,'routerAdvertisements':"     \
+	"false,"                                                                                   \
 	"'uplinks':[],'index':0,'ports':0,'routes':1}}"
 
 static void defaults_are_filled_in(void **state)
@@ -67,8 +69,10 @@ static void bad_values_are_refused(void **state)
 	call_refused(PR_ERR_PARAMS, "subnets[1]", "overlaps subnets[0], 198.18.0.0/16",
 	        "network.add",
 	        "{'name':'a','mode':'routed','subnets':['198.18.0.0/16','198.18.4.0/24']}");
-	call_refused(PR_ERR_PARAMS, "subnets[0]", "IPv4 only", "network.add",
-	        "{'name':'a','mode':'routed','subnets':['2001:db8::/64']}");
+	call_refused(PR_ERR_PARAMS, "subnets[0]", "link-local", "network.add",
+	        "{'name':'a','mode':'routed','subnets':['fe80::/64']}");
+	call_refused(PR_ERR_PARAMS, "gateways[0]", "fe80::1", "network.add",
+	        "{'name':'a','mode':'routed','gateways':['fe80::1']}");
 	call_refused(PR_ERR_PARAMS, "subnets[0]", "can not be a subnet", "network.add",
 	        "{'name':'a','mode':'routed','subnets':['224.0.0.0/8']}");
 	call_refused(PR_ERR_PARAMS, "gateways[0]", "multicast", "network.add",
@@ -91,6 +95,13 @@ static void small_subnets_have_gateways(void **state)
 	assert_int_equal(fake_dp_network("a")->n_gateways, 2);
 	assert_int_equal(fake_dp_network("a")->gateways[0].v4[3], 0);
 	assert_int_equal(fake_dp_network("a")->gateways[1].v4[0], 169);
+	call_ok("network.add",
+	        "{'name':'b','mode':'routed','subnets':['2001:db8::/64','2001:db8:1::4/127',"
+	        "'2001:db8:2::9/128']}");
+	assert_int_equal(fake_dp_network("b")->n_gateways, 3);
+	assert_int_equal(fake_dp_network("b")->gateways[0].v6[15], 1);
+	assert_int_equal(fake_dp_network("b")->gateways[1].v6[15], 4);
+	assert_int_equal(fake_dp_network("b")->gateways[2].v4[0], 169);
 }
 
 static void del_needs_no_ports(void **state)

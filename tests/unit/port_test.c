@@ -178,8 +178,10 @@ static void addresses_must_be_hosts_of_the_network(void **state)
 	        "{'name':'q'," VHOST ",'socket':'%s/q','addresses':['198.18.0.255/24']}", dir);
 	call_refused(PR_ERR_PARAMS, "addresses[0]", "not of a host", "port.add",
 	        "{'name':'q'," VHOST ",'socket':'%s/q','addresses':['198.18.0.0/24']}", dir);
-	call_refused(PR_ERR_PARAMS, "addresses[0]", "IPv4 only", "port.add",
+	call_refused(PR_ERR_PARAMS, "addresses[0]", "none of the subnets", "port.add",
 	        "{'name':'q'," VHOST ",'socket':'%s/q','addresses':['2001:db8::5/64']}", dir);
+	call_refused(PR_ERR_PARAMS, "addresses[0]", "link-local", "port.add",
+	        "{'name':'q'," VHOST ",'socket':'%s/q','addresses':['fe80::5/64']}", dir);
 	call_refused(PR_ERR_PARAMS, "addresses[1]", "given twice", "port.add",
 	        "{'name':'q'," VHOST ",'socket':'%s/q','addresses':['198.18.0.9/24',"
 	        "'198.18.0.9/32']}",

@@ -60,8 +60,16 @@ static void refused_forms(void **state)
 	(void)state;
 	call_refused(PR_ERR_PARAMS, "prefix", "you may mean 10.0.0.0/8", "route.add",
 	        R("10.0.0.1/8", ",'port':'up'"));
-	call_refused(PR_ERR_PARAMS, "prefix", "IPv4 only", "route.add",
-	        R("2001:db8::/32", ",'port':'up'"));
+	call_refused(PR_ERR_PARAMS, "prefix", "you may mean 2001:db8::/32", "route.add",
+	        R("2001:db8::1/32", ",'port':'up'"));
+	call_refused(
+	        PR_ERR_PARAMS, "prefix", "link-local", "route.add", R("fe80::/64", ",'port':'up'"));
+	call_refused(PR_ERR_PARAMS, "gateway", "not of the prefix's family", "route.add",
+	        R("2001:db8::/32", ",'gateway':'198.18.0.9'"));
+	call_refused(PR_ERR_PARAMS, "gateway", "name the port", "route.add",
+	        R("2001:db8::/32", ",'gateway':'fe80::9'"));
+	call_refused(PR_ERR_PARAMS, "gateway", "in no subnet", "route.add",
+	        R("2001:db8::/32", ",'gateway':'2001:db8::9'"));
 	call_refused(PR_ERR_PARAMS, "gateway", "in no subnet", "route.add",
 	        R("10.0.0.0/8", ",'gateway':'172.16.0.1'"));
 	call_refused(PR_ERR_PARAMS, "gateway", "allowedPrefixes", "route.add",

@@ -52,8 +52,8 @@ static void neighbour_refusals(void **state)
 	        N("198.18.0.1", "02:00:00:00:00:09"));
 	call_refused(PR_ERR_CONFLICT, "address", "port \"up\" has", "neighbour.add",
 	        N("192.0.2.2", "02:00:00:00:00:09"));
-	call_refused(PR_ERR_PARAMS, "address", "IPv4 only", "neighbour.add",
-	        N("2001:db8::1", "02:00:00:00:00:09"));
+	call_refused(PR_ERR_PARAMS, "address", "is a multicast address", "neighbour.add",
+	        N("ff02::1", "02:00:00:00:00:09"));
 	call_refused(PR_ERR_PARAMS, "network", "bridged", "neighbour.add",
 	        "{'network':'red','port':'b0','address':'192.0.2.9','mac':'02:00:00:00:00:09'}");
 	call_refused(PR_ERR_PARAMS, "port", "is in network \"red\"", "neighbour.add",

@@ -75,6 +75,7 @@ void port_connect(struct vhost_port *port)
 	int fd = connect_to(port);
 	uint64_t wait = TRY_SLOW_MS;
 
+	port->busy = fd == -EAGAIN;
 	if (fd >= 0) {
 		port_connected(port, fd);
 		return;

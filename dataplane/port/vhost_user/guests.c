@@ -228,6 +228,7 @@ bool guests_settled(void)
 	return guests.settled;
 }
 
+/* Behind tick: what was due has been tried. */
 static void settle(void)
 {
 	if (guests.settled || !atomic_load(&guests.opened))
@@ -251,7 +252,7 @@ static void *guests_main(void *arg)
 {
 	struct epoll_event events[EVENTS];
 	uint64_t next_ms = 0;
-	bool called;
+	bool called, settled, soon;
 
 	(void)arg;
 	pthread_setname_np(pthread_self(), "guests");
@@ -260,8 +261,11 @@ static void *guests_main(void *arg)
 		int n;
 
 		guests.now_ms = clock_ms() - guests.start_ms;
+		settled = guests.settled;
+		soon = tick(&next_ms);
 		settle();
-		if (!tick(&next_ms) && guests.settled) {
+		/* What has just settled goes on in the next turn. */
+		if (!soon && settled) {
 			uint64_t ms = next_ms > guests.now_ms ? next_ms - guests.now_ms : 0;
 
 			wait.tv_nsec = (long)RTE_MIN(ms, (uint64_t)TICK_MS) * 1000000;
@@ -295,8 +299,8 @@ int guests_start(void)
 		return -errno;
 	watch(guests.wake, &guests.wake);
 	watch(guests.inotify, &guests.inotify);
-	guests.start_ms = clock_ms();
-	guests.now_ms = 0;
+	guests.start_ms = clock_ms() - 1; /* 0 is no time */
+	guests.now_ms = 1;
 	atomic_store(&guests.stop, false);
 	atomic_store(&guests.opened, false);
 	guests.settled = false;

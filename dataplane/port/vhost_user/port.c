@@ -63,8 +63,9 @@ static bool may_send(void *arg)
 
 bool port_is_settled(const struct vhost_port *port)
 {
-	return port->connection.fd < 0 ||
-	       GUEST_QUEUES(atomic_load(&port->device->guest), GUEST_RX_SHIFT);
+	if (port->connection.fd < 0)
+		return !port->busy && !(port->try_at_ms && guests_now() >= port->try_at_ms);
+	return GUEST_QUEUES(atomic_load(&port->device->guest), GUEST_RX_SHIFT);
 }
 
 static void unwatch(void *arg, unsigned worker, int fd)

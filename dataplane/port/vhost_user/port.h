@@ -27,6 +27,7 @@ struct vhost_port {
 	unsigned tries;     /* since something happened */
 	uint64_t refused_since_ms;
 	uint64_t listen_at_ms; /* server mode: its listener is not looked at until then, 0: it is */
+	bool busy; /* client mode: the last try found somebody who has not accepted it yet */
 
 	/* The guests thread writes, anybody reads. */
 	_Atomic bool connected;
@@ -44,7 +45,7 @@ void port_serve(struct vhost_port *port);
 bool port_tick(struct vhost_port *port);
 /* Lets the guest go. why: NULL when it left by itself. */
 void port_disconnect(struct vhost_port *port, const char *why);
-/* No guest is there, or it can receive. */
+/* No guest is there, as far as a try has shown, or it can receive. */
 bool port_is_settled(const struct vhost_port *port);
 /* True when nothing of a guest is left. */
 bool port_is_free(const struct vhost_port *port);

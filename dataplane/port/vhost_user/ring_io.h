@@ -107,11 +107,18 @@ bool offload_parse(struct batch *batch, uint64_t i, const struct virtio_net_hdr 
 static inline void copy_head(uint8_t *to, const uint8_t *from, uint32_t n)
 {
 	if (likely(n >= 64)) {
+		/* No load or store behind the first 64 bytes is wider than what is left: it would
+		 * cross a line of the head. */
 		memcpy(to, from, 64);
-		if (n >= PR_HEAD)
-			memcpy(to + 64, from + 64, PR_HEAD - 64);
-		else
-			memcpy(to + n - 64, from + n - 64, 64);
+		if (n >= 96) {
+			memcpy(to + 64, from + 64, 32);
+			memcpy(to + n - 32, from + n - 32, 32);
+		} else if (n >= 80) {
+			memcpy(to + 64, from + 64, 16);
+			memcpy(to + n - 16, from + n - 16, 16);
+		} else if (n > 64) {
+			memcpy(to + n - 16, from + n - 16, 16);
+		}
 	} else if (likely(n >= 32)) {
 		memcpy(to, from, 32);
 		memcpy(to + n - 32, from + n - 32, 32);

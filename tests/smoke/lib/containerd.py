@@ -170,7 +170,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
         plugins = json.loads(json.dumps(plugins))
         for plugin in plugins:
             ipam = plugin.get('ipam')
-            if ipam and ipam.get('type') == 'host-local':
+            if ipam and ipam.get('type') in ('host-local', 'podrail'):
                 ipam.setdefault('dataDir', f'{self.dir}/leases')
         path = f'{self.net_dir}/{name}.conflist'
         hidden = f'{self.net_dir}/.{name}.tmp'

@@ -45,8 +45,7 @@ class Settings:
 
     @property
     def daemon_build(self):
-        return os.environ.get('PODRAIL_DAEMON_BUILD') or (
-            self.build_asan if self.flavour == 'asan' else self.build)
+        return self.build_asan if self.flavour == 'asan' else self.build
 
 
 settings = Settings()
@@ -104,6 +103,8 @@ class Lab:
         # Tools, not the product: always the fast ones.
         default = settings.build if name in ('podrail-gen', 'podrail-guest') else settings.daemon_build
         path = f'{build or default}/{PROGRAMS[name]}'
+        if name == 'podraild' and settings.mutant:
+            path += f'-{settings.mutant}'
         if not os.path.exists(path):
             raise FileNotFoundError(f'{path} is not built: run scripts/setup')
         return path

@@ -82,11 +82,11 @@ runc = ["{runtime()}"]
                            check=check, timeout=timeout, input=input, env=self.env)
 
     def network(self, name, plugins, version='1.0.0'):
-        """Writes NAME.conflist. An IPAM of type host-local keeps its leases in the lab."""
+        """Writes NAME.conflist. An IPAM of type host-local or podrail keeps its leases in the lab."""
         plugins = json.loads(json.dumps(plugins))
         for plugin in plugins:
             ipam = plugin.get('ipam')
-            if ipam and ipam.get('type') == 'host-local':
+            if ipam and ipam.get('type') in ('host-local', 'podrail'):
                 ipam.setdefault('dataDir', f'{self.dir}/leases')
         path = f'{self.net_dir}/{name}.conflist'
         # Complete at once: a runtime may be watching.
@@ -213,9 +213,9 @@ class Container:
         raise ProcessError(f'ping {address} in {self.name}: {done.stdout}{done.stderr}')
 
     def wait(self, timeout=120):
-        """Waits for its end; returns (status, output)."""
-        status = int(self.podman('wait', self.name, timeout=timeout).stdout.strip())
-        return status, self.logs()
+        """Waits for its end; returns (status, output). `podman wait` would look at it every 20 s."""
+        wait_for(f'container {self.name} to end', lambda: not self.running, timeout, 0.1)
+        return self.inspect()['State']['ExitCode'], self.logs()
 
     def stop(self, timeout=2):
         self.podman('stop', '-t', timeout, self.name)

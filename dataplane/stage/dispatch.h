@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the routers of both families do once the next hops are known. v6 is a constant of the
+ * caller's, so that each has code of its own. */
+#ifndef DATAPLANE_STAGE_DISPATCH_H
+#define DATAPLANE_STAGE_DISPATCH_H
+
+#include "dataplane/stage/ip4.h"
+#include "dataplane/stage/stage.h"
+
+#define IP4_TTL           8
+#define IP6_HOP_LIMIT     7
+#define IP4_DONT_FRAGMENT 0x4000
+
+static inline void dispatch_refuse(
+        struct batch *batch, uint64_t i, enum pr_drop_reason reason, bool v6)
+{
+	batch->reason[i] = (uint8_t)reason;
+	batch_next(batch, i, v6 ? PR_STAGE_ICMP6_ERROR : PR_STAGE_ICMP_ERROR);
+}
+
+static inline void dispatch_mark_used(uint32_t index)
+{
+	_Atomic uint8_t *used = &shared->next_hop_used[index];
+
+	if (unlikely(!atomic_load_explicit(used, memory_order_relaxed)))
+		atomic_store_explicit(used, 1, memory_order_relaxed);
+}
+
+/* Larger than the MTU of where it goes: fragments, unless the sender forbids them, as IPv6 always
+ * does, or left it to us to make segments, which he said how large to make. */
+static inline void dispatch_too_large(
+        struct batch *batch, uint64_t i, const struct next_hop *hop, bool v6)
+{
+	if (v6 || load_be16(batch->head[i] + L3_OFFSET + 6) & IP4_DONT_FRAGMENT ||
+	        batch->offload[i] & OFFLOAD_TSO) {
+		dispatch_refuse(batch, i, PR_DROP_MTU_EXCEEDED, v6);
+		return;
+	}
+	batch->offload[i] |= OFFLOAD_FRAGMENT;
+	batch->offloads = true;
+	batch->gso_size[i] = hop->mtu;
+	batch->header_length[i] = L3_OFFSET;
+	batch_next(batch, i, PR_STAGE_REWRITE);
+}
+
+/* Where a packet goes that is not simply forwarded. */
+static inline void dispatch_rare(
+        struct batch *batch, uint64_t i, const struct next_hop *hop, bool v6)
+{
+	if (!hop) {
+		dispatch_refuse(batch, i, PR_DROP_NO_ROUTE, v6);
+		return;
+	}
+	if (hop->type == NEXT_HOP_LOCAL) {
+		batch_next(batch, i, v6 ? PR_STAGE_LOCAL6 : PR_STAGE_LOCAL);
+		return;
+	}
+	/* RFC 1812 5.3.1, RFC 8200 3: looked at only once the packet is known to be forwarded. */
+	if (batch->head[i][L3_OFFSET + (v6 ? IP6_HOP_LIMIT : IP4_TTL)] <= 1) {
+		dispatch_refuse(batch, i, PR_DROP_TTL_EXPIRED, v6);
+		return;
+	}
+	switch (hop->type) {
+	case NEXT_HOP_FORWARD:
+		dispatch_too_large(batch, i, hop, v6);
+		return;
+	case NEXT_HOP_INCOMPLETE:
+	case NEXT_HOP_GLEAN:
+		batch->out_port[i] = hop->port;
+		batch_next(batch, i, PR_STAGE_PUNT);
+		return;
+	case NEXT_HOP_FAILED:
+		dispatch_refuse(batch, i, PR_DROP_NEIGHBOUR_FAILED, v6);
+		return;
+	case NEXT_HOP_BLACKHOLE:
+		batch_drop(batch, i, PR_DROP_BLACKHOLE);
+		return;
+	default:
+		dispatch_refuse(batch, i, PR_DROP_UNREACHABLE, v6);
+		return;
+	}
+}
+
+/* Sends each on by its next hop. Those to be forwarded are nearly all, and their next hops few. */
+static inline void dispatch(
+        struct batch *batch, const uint8_t *entry, const uint32_t *index, unsigned n, bool v6)
+{
+	const unsigned ttl = L3_OFFSET + (v6 ? IP6_HOP_LIMIT : IP4_TTL);
+	const struct next_hop *hop = NULL;
+	uint64_t forward = 0;
+
+	for (unsigned k = 0; k < n; k++) {
+		uint64_t i = entry[k];
+
+		if (!k || index[k] != index[k - 1]) {
+			hop = next_hop_get(index[k]);
+			if (likely(hop && hop->type == NEXT_HOP_FORWARD))
+				dispatch_mark_used(index[k]);
+		}
+		batch->next_hop[i] = index[k];
+		batch->hop[i] = hop;
+		if (likely(hop && hop->type == NEXT_HOP_FORWARD && batch->head[i][ttl] > 1 &&
+		            batch_wire_length(batch, i) - L3_OFFSET <= hop->mtu))
+			forward |= UINT64_C(1) << i;
+		else
+			dispatch_rare(batch, i, hop, v6);
+	}
+	batch->todo[PR_STAGE_REWRITE] |= forward;
+}
+
+#endif
