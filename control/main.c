@@ -278,10 +278,8 @@ static int run(void)
 			goto stop;
 		}
 	}
-	if (!rc) {
-		workers_rebalance_every(config.rebalance);
+	if (!rc)
 		loop_serve(config.state_dir);
-	}
 stop:
 	while (started--)
 		if (parts[started].stop)

@@ -6,23 +6,17 @@
 #include <string.h>
 
 #include "dataplane/network_control.h"
-#include "dataplane/polls.h"
 #include "dataplane/tables.h"
-#include "dataplane/worker_idle.h"
 
-struct poll_list *polls_of(unsigned worker)
+static struct poll_list *current(unsigned worker)
 {
 	return atomic_load_explicit(&workers[worker]->polls, memory_order_relaxed);
 }
 
-struct poll_list *polls_make(unsigned n)
+static struct poll_list *list_make(unsigned n)
 {
 	static uint64_t generation;
-	struct poll_list *list;
-
-	if (!n)
-		return tables_empty_polls();
-	list = malloc(sizeof(*list) + n * sizeof(list->queue[0]));
+	struct poll_list *list = malloc(sizeof(*list) + n * sizeof(list->queue[0]));
 
 	if (list) {
 		list->generation = ++generation;
@@ -31,42 +25,42 @@ struct poll_list *polls_make(unsigned n)
 	return list;
 }
 
-void polls_free(struct poll_list *list)
+static void list_publish(unsigned worker, struct poll_list *list)
 {
-	if (list != tables_empty_polls())
-		free(list);
-}
-
-void polls_publish(unsigned worker, struct poll_list *list)
-{
-	struct poll_list *old = polls_of(worker);
+	struct poll_list *old = current(worker);
 
 	atomic_store_explicit(&workers[worker]->polls, list, memory_order_release);
-	worker_wake(workers[worker]);
 	if (old != tables_empty_polls())
 		tables_retire(free, old);
 }
 
+static unsigned least_loaded(const unsigned *load)
+{
+	unsigned best = 0;
+
+	for (unsigned w = 1; w < shared->n_workers; w++)
+		if (load[w] < load[best])
+			best = w;
+	return best;
+}
+
 int polls_add(struct device *device)
 {
-	unsigned length[PR_WORKERS_MAX], owner[QUEUES_POLLED_MAX];
+	unsigned load[PR_WORKERS_MAX], owner[PR_WORKERS_MAX * PR_QUEUES_MAX];
 	struct poll_list *lists[PR_WORKERS_MAX] = {0};
-	struct placement_workers loads;
 
-	loads_forget(device);
-	loads_of_workers(&loads);
 	for (unsigned w = 0; w < shared->n_workers; w++)
-		length[w] = polls_of(w)->n;
+		load[w] = current(w)->n;
 	for (unsigned q = 0; q < device->n_queues; q++) {
-		owner[q] = placement_choose(&loads, device->numa, 0);
-		length[owner[q]]++;
+		owner[q] = least_loaded(load);
+		load[owner[q]]++;
 	}
 	for (unsigned q = 0; q < device->n_queues; q++) {
 		unsigned w = owner[q];
-		const struct poll_list *old = polls_of(w);
+		const struct poll_list *old = current(w);
 
 		if (!lists[w]) {
-			lists[w] = polls_make(length[w]);
+			lists[w] = list_make(load[w]);
 			if (!lists[w])
 				goto out_of_memory;
 			memcpy(lists[w]->queue, old->queue, old->n * sizeof(old->queue[0]));
@@ -77,7 +71,7 @@ int polls_add(struct device *device)
 	}
 	for (unsigned w = 0; w < shared->n_workers; w++)
 		if (lists[w])
-			polls_publish(w, lists[w]);
+			list_publish(w, lists[w]);
 	return 0;
 out_of_memory:
 	for (unsigned w = 0; w < shared->n_workers; w++)
@@ -88,46 +82,40 @@ out_of_memory:
 void polls_remove(const struct device *device)
 {
 	for (unsigned w = 0; w < shared->n_workers; w++) {
-		struct poll_list *old = polls_of(w), *list;
+		struct poll_list *old = current(w), *list;
 		unsigned kept = 0;
 
 		for (unsigned n = 0; n < old->n; n++)
 			kept += old->queue[n].device != device;
 		if (kept == old->n)
 			continue;
-		list = polls_make(kept);
+		list = kept ? list_make(kept) : tables_empty_polls();
 		while (!list) {
 			/* Removal may not fail: try again once retired lists are freed. */
 			tables_reclaim_wait();
-			list = polls_make(kept);
+			list = list_make(kept);
 		}
 		for (unsigned n = 0; n < old->n && kept; n++)
 			if (old->queue[n].device != device)
 				list->queue[list->n++] = old->queue[n];
-		polls_publish(w, list);
+		list_publish(w, list);
 	}
 }
 
-uint16_t polls_port(const struct device *device)
+unsigned polls_copy(unsigned worker, uint16_t *ports, uint16_t *queues, unsigned max)
 {
-	struct link link = atomic_load(&device->untagged);
-
-	for (uint16_t p = 0; link.port == NO_PORT && p < PR_PORTS_MAX; p++)
-		if (port_at(p)->used && shared->port[p].device == device)
-			return p;
-	return link.port;
-}
-
-unsigned polls_copy(unsigned worker, struct dp_worker_queue *queues, unsigned max)
-{
-	const struct poll_list *list = polls_of(worker);
+	const struct poll_list *list = current(worker);
 	unsigned n;
 
 	for (n = 0; n < list->n && n < max; n++) {
 		const struct device *device = list->queue[n].device;
-		queues[n].port = polls_port(device);
-		queues[n].queue = list->queue[n].queue;
-		queues[n].load = load_of(device, list->queue[n].queue);
+		struct link link = atomic_load(&device->untagged);
+
+		ports[n] = link.port;
+		for (uint16_t p = 0; ports[n] == NO_PORT && p < PR_PORTS_MAX; p++)
+			if (port_at(p)->used && shared->port[p].device == device)
+				ports[n] = p;
+		queues[n] = list->queue[n].queue;
 	}
 	return n;
 }

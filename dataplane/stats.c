@@ -10,7 +10,6 @@
 #include "dataplane/network_control.h"
 #include "dataplane/next_hop.h"
 #include "dataplane/port/ports.h"
-#include "dataplane/polls.h"
 #include "dataplane/tables.h"
 
 /* Counters of worker w, of the tables thread for w == n_workers, NULL behind. */
@@ -89,33 +88,34 @@ void dp_totals(struct dp_totals *totals)
 }
 
 struct queues_request {
-	unsigned worker;
-	struct dp_worker_info *info;
+	unsigned worker, n;
+	uint16_t ports[PR_PORTS_MAX * PR_QUEUES_MAX];
+	uint16_t queues[PR_PORTS_MAX * PR_QUEUES_MAX];
 };
 
 static int copy_queues(void *arg)
 {
 	struct queues_request *request = arg;
-	struct dp_worker_info *info = request->info;
 
-	info->load = load_of_worker(request->worker);
-	info->n_queues = polls_copy(
-	        request->worker, info->queue, sizeof(info->queue) / sizeof(info->queue[0]));
+	request->n = polls_copy(
+	        request->worker, request->ports, request->queues, PR_PORTS_MAX * PR_QUEUES_MAX);
 	return 0;
 }
 
 int dp_worker_info(unsigned index, struct dp_worker_info *info)
 {
-	struct queues_request request = {index, info};
+	struct queues_request *request;
 	const struct worker *worker;
 	const struct counters *from;
 
 	if (index >= shared->n_workers)
 		return -ENOENT;
+	request = calloc(1, sizeof(*request));
+	if (!request)
+		return -ENOMEM;
 	worker = workers[index];
 	from = &worker->counters;
 	info->cpu = worker->cpu;
-	info->numa = worker->numa;
 	info->busy_cycles = counter_get(&from->busy_cycles);
 	info->idle_cycles = counter_get(&from->idle_cycles);
 	info->packets = counter_get(&from->in);
@@ -127,6 +127,13 @@ int dp_worker_info(unsigned index, struct dp_worker_info *info)
 		info->stage[s].packets = counter_get(&from->sampled_packets[s]);
 		info->stage[s].cycles = counter_get(&from->sampled_cycles[s]);
 	}
-	tables_call(copy_queues, &request);
+	request->worker = index;
+	tables_call(copy_queues, request);
+	info->n_queues = request->n;
+	for (unsigned n = 0; n < request->n; n++) {
+		info->queue[n].port = request->ports[n];
+		info->queue[n].queue = request->queues[n];
+	}
+	free(request);
 	return 0;
 }

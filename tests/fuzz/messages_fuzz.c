@@ -78,15 +78,7 @@ static bool may_send(void *arg)
 	return token % 4 != 3;
 }
 
-static void unwatch(void *arg, unsigned worker, int fd)
-{
-	(void)arg;
-	(void)worker;
-	(void)fd;
-}
-
-static const struct session_ops ops = {
-        publish, grace_start, grace_over, may_send, unwatch, log_text};
+static const struct session_ops ops = {publish, grace_start, grace_over, may_send, log_text};
 
 static void grace_pass(void)
 {

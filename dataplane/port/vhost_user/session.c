@@ -271,18 +271,12 @@ static void replace_fd(int *place, int *fds, int fd)
 
 static int set_vring_kick(struct session *session, struct vu_message *m, int *fds, unsigned n_fds)
 {
-	int fd, rc;
+	int fd;
 	struct session_queue *queue = queue_fd(session, m, fds, n_fds, &fd);
 
 	if (!queue)
 		return -EINVAL;
-	/* A worker may be waiting for the old one. */
-	rc = quiesce(session, 1u << (queue - session->queue));
-	if (rc)
-		return rc;
-	queue_set_kick(session, queue, fd);
-	if (fd >= 0)
-		fds[0] = -1; /* ours now */
+	replace_fd(&queue->kick_fd, fds, fd);
 	queue->kicked = true;
 	queue->broken = false;
 	return 0;
