@@ -211,7 +211,7 @@ int cni_ipam_own_add(const struct cni_env *env, const struct cni_netconf *conf, 
 	ret = take_all(taking, err);
 	ret = ret ? ret : make_result(taking, conf, result, err);
 	if (ret)
-		cni_leases_sweep(&taking->leases, is_mine, (void *)(uintptr_t)env, NULL);
+		cni_leases_sweep(&taking->leases, is_mine, (void *)(uintptr_t)env);
 	cni_leases_close(&taking->leases);
 	cJSON_Delete(taking->ips);
 	free(taking);
@@ -219,18 +219,6 @@ int cni_ipam_own_add(const struct cni_env *env, const struct cni_netconf *conf, 
 }
 
 /* ---- the others ---- */
-
-static int release(const struct cni_env *env, const struct cni_netconf *conf, struct cni_error *err)
-{
-	struct cni_leases leases;
-	int ret = cni_leases_open(&leases, conf, false, err);
-
-	if (ret)
-		return ret == -ENOENT ? 0 : -EINVAL;
-	ret = cni_leases_sweep(&leases, is_mine, (void *)(uintptr_t)env, NULL);
-	cni_leases_close(&leases);
-	return ret ? cni_fail(err, CNI_ERR_IO, "releasing addresses: %s", strerror(-ret)) : 0;
-}
 
 static int check(const struct cni_env *env, const struct cni_netconf *conf, struct cni_error *err)
 {
@@ -267,6 +255,6 @@ int cni_ipam_own_run(const struct cni_env *env, const struct cni_netconf *conf, 
         struct cni_error *err)
 {
 	if (!strcmp(command, "DEL"))
-		return release(env, conf, err);
+		return cni_leases_gc(conf, is_mine, (void *)(uintptr_t)env, err);
 	return strcmp(command, "CHECK") ? status(env, conf, err) : check(env, conf, err);
 }

@@ -194,7 +194,7 @@ static void split(char *text, const char **id, const char **ifname)
 	text[strcspn(text, "\r\n")] = '\0';
 }
 
-static int examine(int dir, const char *name, cni_stale_fn stale, void *data, unsigned *found)
+static int examine(int dir, const char *name, cni_stale_fn stale, void *data)
 {
 	const char *id, *ifname;
 	struct pr_ip ip;
@@ -211,17 +211,13 @@ static int examine(int dir, const char *name, cni_stale_fn stale, void *data, un
 	if (!text)
 		return errno == ENOENT ? 0 : -errno;
 	split(text, &id, &ifname);
-	if (id[0] && stale(id, ifname, data)) {
-		if (found)
-			++*found;
-		if (unlinkat(dir, name, 0) && errno != ENOENT)
-			ret = -errno;
-	}
+	if (id[0] && stale(id, ifname, data) && unlinkat(dir, name, 0) && errno != ENOENT)
+		ret = -errno;
 	free(text);
 	return ret;
 }
 
-int cni_leases_sweep(struct cni_leases *leases, cni_stale_fn stale, void *data, unsigned *found)
+int cni_leases_sweep(struct cni_leases *leases, cni_stale_fn stale, void *data)
 {
 	int fd = openat(leases->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = 0;
 	DIR *list = fd < 0 ? NULL : fdopendir(fd);
@@ -233,7 +229,7 @@ int cni_leases_sweep(struct cni_leases *leases, cni_stale_fn stale, void *data, 
 		return -EIO;
 	}
 	while ((entry = readdir(list))) {
-		int one = examine(fd, entry->d_name, stale, data, found);
+		int one = examine(fd, entry->d_name, stale, data);
 
 		ret = one ? one : ret;
 	}
@@ -260,7 +256,7 @@ unsigned cni_leases_of(struct cni_leases *leases, const struct cni_env *env)
 {
 	struct owner owner = {env, 0};
 
-	cni_leases_sweep(leases, count, &owner, NULL);
+	cni_leases_sweep(leases, count, &owner);
 	return owner.n;
 }
 
@@ -272,9 +268,9 @@ int cni_leases_gc(
 
 	if (ret)
 		return ret == -ENOENT ? 0 : -EINVAL;
-	ret = cni_leases_sweep(&leases, stale, data, NULL);
+	ret = cni_leases_sweep(&leases, stale, data);
 	cni_leases_close(&leases);
-	return ret ? cni_fail(err, CNI_ERR_IO, "leaked addresses of network %s: %s", conf->name,
-	                     strerror(-ret))
+	return ret ? cni_fail(err, CNI_ERR_IO, "giving back addresses of network %s: %s",
+	                     conf->name, strerror(-ret))
 	           : 0;
 }

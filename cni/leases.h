@@ -28,9 +28,8 @@ int cni_lease_take(struct cni_leases *leases, const struct cni_range_set *set, u
 typedef bool (*cni_stale_fn)(const char *container_id, const char *ifname, void *data);
 
 /* Removes the reservations that stale says so of, and files that a killed plugin has not finished.
- * Goes on after errors of single files; returns 0 or the last of them. *found (may be NULL) counts
- * what stale was asked about and said yes to. */
-int cni_leases_sweep(struct cni_leases *leases, cni_stale_fn stale, void *data, unsigned *found);
+ * Goes on after errors of single files; returns 0 or the last of them. */
+int cni_leases_sweep(struct cni_leases *leases, cni_stale_fn stale, void *data);
 
 /* How many reservations the attachment has. */
 unsigned cni_leases_of(struct cni_leases *leases, const struct cni_env *env);
