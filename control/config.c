@@ -175,6 +175,7 @@ static const struct config_option options[] = {
         {"workers", "workers", take_item, PARSED(workers)},
         {"controlCpu", "controlCpu", take_item, PARSED(control_cpu)},
         {"idle", "idle", take_idle, CONFIG(dp.idle)},
+        {"rebalance", "rebalance", take_unsigned, CONFIG(rebalance), 0, 3600},
         {"memory", "memory", take_unsigned, CONFIG(dp.memory_mib), 0, 1u << 20},
         {"hugepages", "hugepages", take_not, CONFIG(dp.no_huge)},
         {"socketGroup", "socketGroup", take_group, CONFIG(socket_group)},

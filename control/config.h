@@ -24,6 +24,7 @@ struct daemon_config {
 	gid_t read_gid;                        /* CONFIG_NO_GROUP: nobody */
 	mode_t socket_mode;
 	bool durable;
+	unsigned rebalance;               /* seconds, 0: only when asked */
 	int log_level;                    /* a syslog priority */
 	struct dp_config dp;              /* log is left NULL */
 	cJSON *networks, *ports, *routes; /* arrays as in the file, owned */

@@ -181,6 +181,7 @@ cJSON *config_show(const struct daemon_config *config)
 		cJSON_AddItemToArray(workers, cJSON_CreateNumber(config->dp.worker_cpu[i]));
 	cJSON_AddNumberToObject(json, "controlCpu", config->dp.control_cpu);
 	cJSON_AddStringToObject(json, "idle", config->dp.idle == DP_IDLE_SLEEP ? "sleep" : "poll");
+	cJSON_AddNumberToObject(json, "rebalance", config->rebalance);
 	cJSON_AddNumberToObject(json, "memory", config->dp.memory_mib);
 	cJSON_AddBoolToObject(json, "hugepages", !config->dp.no_huge);
 	cJSON_AddStringToObject(json, "socketGroup", config->socket_group);

@@ -57,6 +57,10 @@ unsigned objects_replay(void);
 void objects_free(void);
 /* Once a second: removes CNI ports whose namespace and pod directory are both gone. */
 void objects_tick(void);
+/* Queues move between workers by themselves every so many seconds; 0: never. */
+void workers_rebalance_every(unsigned seconds);
+/* Once a second. */
+void workers_tick(void);
 
 /* ---- state.c: the SQLite database ---- */
 int state_open(const char *directory, bool durable);

@@ -47,6 +47,8 @@ static const struct table tables[] = {
                         {"BATCHES", "batches", NUMBER}, {"PACKETS/POLL", "packetsPerPoll", RATIO},
                         {"CYCLES/PACKET", "cyclesPerPacket", RATIO},
                         {"SLEEPING", "sleeping", FLAG}}},
+        {"moves", {{"PORT", "port", TEXT}, {"QUEUE", "queue", NUMBER}, {"FROM", "from", NUMBER},
+                          {"TO", "to", NUMBER}, {"LOAD", "load", RATIO}}},
         {"stages", {{"STAGE", "name", TEXT}, {"SAMPLED", "packets", NUMBER},
                            {"CYCLES/PACKET", "cyclesPerPacket", RATIO}}},
         {"stats", {{"PORT", "name", TEXT}, {"RX-PACKETS", "rxPackets", NUMBER},

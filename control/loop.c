@@ -84,6 +84,7 @@ static void tick(const char *state_dir)
 		return;
 	last = now.tv_sec;
 	objects_tick();
+	workers_tick();
 	tombstones_serve(state_dir, delete_port);
 }
 

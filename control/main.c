@@ -278,8 +278,10 @@ static int run(void)
 			goto stop;
 		}
 	}
-	if (!rc)
+	if (!rc) {
+		workers_rebalance_every(config.rebalance);
 		loop_serve(config.state_dir);
+	}
 stop:
 	while (started--)
 		if (parts[started].stop)

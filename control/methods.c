@@ -43,6 +43,8 @@ const struct method methods[] = {
         {"stats.get", stats_get},
         {"worker.list", worker_list},
         {"worker.show", worker_show},
+        {"worker.rebalance", worker_rebalance},
+        {"worker.move", worker_move},
         {"config.show", config_show_verb},
         {"config.check", config_check_verb},
         {"cni.status", cni_status},

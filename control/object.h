@@ -213,7 +213,8 @@ void neighbour_free_all(void);
 void fdb_free_all(void);
 
 /* ---- stats.c, worker.c, config_verbs.c, cni_verbs.c ---- */
-method_fn stats_get, worker_list, worker_show, config_show_verb, config_check_verb;
+method_fn stats_get, worker_list, worker_show, worker_rebalance, worker_move, config_show_verb,
+        config_check_verb;
 method_fn cni_status, cni_gc;
 /* port: its stored form. Whether it is CNI's and neither the pod's namespace nor its directory is
  * there any more. */

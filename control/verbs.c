@@ -190,6 +190,11 @@ static const struct verb_field stats_get[] = {
 static const struct verb_field worker_show[] = {
 	FIELD("index", VERB_INTEGER, "number of the worker", ARG(1), RANGE(0, PR_WORKERS_MAX - 1)),
 };
+static const struct verb_field worker_move[] = {
+	FIELD("port", VERB_NAME, "name of the port", ARG(1)),
+	FIELD("queue", VERB_INTEGER, "number of its queue", ARG(2), RANGE(0, 63)),
+	FIELD("worker", VERB_INTEGER, "number of the worker", ARG(3), RANGE(0, PR_WORKERS_MAX - 1)),
+};
 static const struct verb_field config_check[] = {
 	FIELD("config", VERB_OBJECT, "a configuration", ARG(1)),
 };
@@ -244,6 +249,8 @@ const struct verb verb_table[] = {
 
 	VERB("worker.list", "list the workers and what they poll", "worker list", READ, NONE, LIST("workers")),
 	VERB("worker.show", "show one worker with its stages", "worker show 0", READ, FIELDS(worker_show)),
+	VERB("worker.rebalance", "move queues from busy workers to others", "worker rebalance", NONE, LIST("moves")),
+	VERB("worker.move", "give a queue to another worker", "worker move pod1 0 1", FIELDS(worker_move), LIST("moves")),
 
 	VERB("config.show", "show the effective configuration", "config show", READ, NONE),
 	VERB("config.check", "check a configuration as start-up would", "config check /etc/podrail/podraild.json", READ, FIELDS(config_check)),

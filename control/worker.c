@@ -2,6 +2,7 @@
 #include "control/object.h"
 
 #include <stdlib.h>
+#include <syslog.h>
 
 static double rounded(uint64_t a, uint64_t b, double steps)
 {
@@ -12,6 +13,12 @@ static double rounded(uint64_t a, uint64_t b, double steps)
 static double ratio(uint64_t a, uint64_t b)
 {
 	return rounded(a, b, 10);
+}
+
+/* A share of a core. */
+static void add_load(cJSON *object, const char *name, uint64_t millionths)
+{
+	cJSON_AddNumberToObject(object, name, rounded(millionths, 1000000, 1000));
 }
 
 static cJSON *worker_json(unsigned index, const struct dp_worker_info *info)
@@ -26,8 +33,10 @@ static cJSON *worker_json(unsigned index, const struct dp_worker_info *info)
 
 		cJSON_AddStringToObject(queue, "port", port_name(info->queue[i].port));
 		json_add_u64(queue, "queue", info->queue[i].queue);
+		add_load(queue, "load", info->queue[i].load);
 		cJSON_AddItemToArray(queues, queue);
 	}
+	add_load(object, "load", info->load);
 	json_add_u64(object, "busyCycles", info->busy_cycles);
 	json_add_u64(object, "idleCycles", info->idle_cycles);
 	cJSON_AddNumberToObject(object, "idleShare",
@@ -91,4 +100,106 @@ int worker_show(struct request *request)
 	}
 	free(info);
 	return rc;
+}
+
+/* ---- moving queues ---- */
+
+/* Whoever asks wants the best; by itself a move must be worth a fiftieth of a core. */
+#define GAIN_ASKED     0
+#define GAIN_AUTOMATIC 20000
+
+static unsigned every, left; /* seconds; every 0: never by itself */
+
+static cJSON *moves_json(const struct dp_moves *moves)
+{
+	cJSON *array = cJSON_CreateArray();
+
+	for (unsigned i = 0; i < moves->n; i++) {
+		cJSON *move = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(move, "port", port_name(moves->move[i].port));
+		json_add_u64(move, "queue", moves->move[i].queue);
+		json_add_u64(move, "from", moves->move[i].from);
+		json_add_u64(move, "to", moves->move[i].to);
+		add_load(move, "load", moves->move[i].load);
+		cJSON_AddItemToArray(array, move);
+	}
+	return array;
+}
+
+static cJSON *loads_json(const struct dp_moves *moves)
+{
+	cJSON *array = cJSON_CreateArray();
+
+	for (unsigned i = 0; i < moves->n_workers; i++) {
+		cJSON *worker = cJSON_CreateObject();
+
+		json_add_u64(worker, "index", i);
+		add_load(worker, "before", moves->before[i]);
+		add_load(worker, "after", moves->after[i]);
+		cJSON_AddItemToArray(array, worker);
+	}
+	return array;
+}
+
+static int answer(struct request *request, const struct dp_moves *moves)
+{
+	cJSON_AddItemToObject(request->result, "moves", moves_json(moves));
+	cJSON_AddItemToObject(request->result, "loads", loads_json(moves));
+	return 0;
+}
+
+int worker_rebalance(struct request *request)
+{
+	struct dp_moves *moves = malloc(sizeof(*moves));
+	struct dp_error error = {0};
+	int rc;
+
+	if (!moves)
+		return request_fail(request, PR_ERR_INTERNAL, NULL, "out of memory");
+	rc = dp_rebalance(GAIN_ASKED, moves, &error) ? request_fail_dp(request, &error)
+	                                             : answer(request, moves);
+	free(moves);
+	return rc;
+}
+
+int worker_move(struct request *request)
+{
+	uint16_t queue = (uint16_t)json_integer(request->params, "queue", 0);
+	uint16_t worker = (uint16_t)json_integer(request->params, "worker", 0);
+	const struct port *port = port_wanted(request, "port");
+	struct dp_error error = {0};
+	struct dp_moves *moves;
+	int rc;
+
+	if (!port)
+		return -1;
+	moves = malloc(sizeof(*moves));
+	if (!moves)
+		return request_fail(request, PR_ERR_INTERNAL, NULL, "out of memory");
+	rc = dp_queue_move(port->spec.index, queue, worker, moves, &error)
+	             ? request_fail_dp(request, &error)
+	             : answer(request, moves);
+	free(moves);
+	return rc;
+}
+
+void workers_rebalance_every(unsigned seconds)
+{
+	every = left = seconds;
+}
+
+void workers_tick(void)
+{
+	struct dp_moves *moves;
+	struct dp_error error;
+
+	if (!every || --left)
+		return;
+	left = every;
+	moves = malloc(sizeof(*moves));
+	if (moves && !dp_rebalance(GAIN_AUTOMATIC, moves, &error) && moves->n)
+		log_message(LOG_INFO, "%u queue%s moved to other workers", moves->n,
+		        moves->n == 1 ? "" : "s");
+	free(moves);
 }

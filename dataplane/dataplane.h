@@ -253,8 +253,17 @@ struct dp_totals {
 };
 void dp_totals(struct dp_totals *totals);
 
+/* Loads are shares of a core in millionths, the mean of the last seconds. */
+struct dp_worker_queue {
+	uint16_t port; /* DP_INDEX_ANY: none is visible */
+	uint16_t queue;
+	uint32_t load;
+};
+
 struct dp_worker_info {
 	int cpu;
+	int numa;      /* node of its CPU, -1 unknown */
+	uint32_t load; /* that it was busy */
 	uint64_t busy_cycles, idle_cycles, packets, batches;
 	uint64_t polls; /* that found packets */
 	bool sleeping;
@@ -264,12 +273,33 @@ struct dp_worker_info {
 		uint64_t cycles;
 	} stage[PR_STAGE_COUNT];
 	unsigned n_queues;
-	struct {
-		uint16_t port;
-		uint16_t queue;
-	} queue[PR_PORTS_MAX * PR_QUEUES_MAX];
+	struct dp_worker_queue queue[PR_PORTS_MAX * PR_QUEUES_MAX];
 };
 /* -ENOENT: no such worker. info is large: allocate it. */
 int dp_worker_info(unsigned worker, struct dp_worker_info *info);
+
+#define DP_MOVES_MAX 256
+
+struct dp_moves {
+	unsigned n;
+	struct dp_move {
+		uint16_t port, queue;
+		uint16_t from, to; /* workers */
+		uint32_t load;
+	} move[DP_MOVES_MAX];
+	unsigned n_workers;
+	uint64_t before[PR_WORKERS_MAX],
+	        after[PR_WORKERS_MAX]; /* loads as they are, and expected */
+};
+
+/* Moves queues from workers that have more to do to such that have less, as long as the busier of
+ * two gains more than gain millionths of a core; at most DP_MOVES_MAX. A queue's packets wait for
+ * one turn of its old worker, none is lost, and flows keep their order. moves tells what was done.
+ * -ENOMEM: nothing was. */
+int dp_rebalance(uint32_t gain, struct dp_moves *moves, struct dp_error *error);
+/* Gives one queue of a port to a worker, in the same way; moves is empty when it has it already.
+ * -ENOENT: no such queue or worker. */
+int dp_queue_move(uint16_t port, uint16_t queue, uint16_t worker, struct dp_moves *moves,
+        struct dp_error *error);
 
 #endif

@@ -57,10 +57,4 @@ void fdb_port_gone(uint16_t port);
 int port_publish(uint16_t index, struct dp_error *error);
 void port_unpublish(uint16_t index);
 
-/* Spreads the queues of a new device over the workers, or takes them back. */
-int polls_add(struct device *device);
-void polls_remove(const struct device *device);
-/* Copies a worker's list; returns its length. */
-unsigned polls_copy(unsigned worker, uint16_t *ports, uint16_t *queues, unsigned max);
-
 #endif

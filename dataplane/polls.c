@@ -6,17 +6,23 @@
 #include <string.h>
 
 #include "dataplane/network_control.h"
+#include "dataplane/polls.h"
 #include "dataplane/tables.h"
+#include "dataplane/worker_idle.h"
 
-static struct poll_list *current(unsigned worker)
+struct poll_list *polls_of(unsigned worker)
 {
 	return atomic_load_explicit(&workers[worker]->polls, memory_order_relaxed);
 }
 
-static struct poll_list *list_make(unsigned n)
+struct poll_list *polls_make(unsigned n)
 {
 	static uint64_t generation;
-	struct poll_list *list = malloc(sizeof(*list) + n * sizeof(list->queue[0]));
+	struct poll_list *list;
+
+	if (!n)
+		return tables_empty_polls();
+	list = malloc(sizeof(*list) + n * sizeof(list->queue[0]));
 
 	if (list) {
 		list->generation = ++generation;
@@ -25,42 +31,42 @@ static struct poll_list *list_make(unsigned n)
 	return list;
 }
 
-static void list_publish(unsigned worker, struct poll_list *list)
+void polls_free(struct poll_list *list)
 {
-	struct poll_list *old = current(worker);
+	if (list != tables_empty_polls())
+		free(list);
+}
+
+void polls_publish(unsigned worker, struct poll_list *list)
+{
+	struct poll_list *old = polls_of(worker);
 
 	atomic_store_explicit(&workers[worker]->polls, list, memory_order_release);
+	worker_wake(workers[worker]);
 	if (old != tables_empty_polls())
 		tables_retire(free, old);
 }
 
-static unsigned least_loaded(const unsigned *load)
-{
-	unsigned best = 0;
-
-	for (unsigned w = 1; w < shared->n_workers; w++)
-		if (load[w] < load[best])
-			best = w;
-	return best;
-}
-
 int polls_add(struct device *device)
 {
-	unsigned load[PR_WORKERS_MAX], owner[PR_WORKERS_MAX * PR_QUEUES_MAX];
+	unsigned length[PR_WORKERS_MAX], owner[QUEUES_POLLED_MAX];
 	struct poll_list *lists[PR_WORKERS_MAX] = {0};
+	struct placement_workers loads;
 
+	loads_forget(device);
+	loads_of_workers(&loads);
 	for (unsigned w = 0; w < shared->n_workers; w++)
-		load[w] = current(w)->n;
+		length[w] = polls_of(w)->n;
 	for (unsigned q = 0; q < device->n_queues; q++) {
-		owner[q] = least_loaded(load);
-		load[owner[q]]++;
+		owner[q] = placement_choose(&loads, device->numa, 0);
+		length[owner[q]]++;
 	}
 	for (unsigned q = 0; q < device->n_queues; q++) {
 		unsigned w = owner[q];
-		const struct poll_list *old = current(w);
+		const struct poll_list *old = polls_of(w);
 
 		if (!lists[w]) {
-			lists[w] = list_make(load[w]);
+			lists[w] = polls_make(length[w]);
 			if (!lists[w])
 				goto out_of_memory;
 			memcpy(lists[w]->queue, old->queue, old->n * sizeof(old->queue[0]));
@@ -71,7 +77,7 @@ int polls_add(struct device *device)
 	}
 	for (unsigned w = 0; w < shared->n_workers; w++)
 		if (lists[w])
-			list_publish(w, lists[w]);
+			polls_publish(w, lists[w]);
 	return 0;
 out_of_memory:
 	for (unsigned w = 0; w < shared->n_workers; w++)
@@ -82,40 +88,46 @@ out_of_memory:
 void polls_remove(const struct device *device)
 {
 	for (unsigned w = 0; w < shared->n_workers; w++) {
-		struct poll_list *old = current(w), *list;
+		struct poll_list *old = polls_of(w), *list;
 		unsigned kept = 0;
 
 		for (unsigned n = 0; n < old->n; n++)
 			kept += old->queue[n].device != device;
 		if (kept == old->n)
 			continue;
-		list = kept ? list_make(kept) : tables_empty_polls();
+		list = polls_make(kept);
 		while (!list) {
 			/* Removal may not fail: try again once retired lists are freed. */
 			tables_reclaim_wait();
-			list = list_make(kept);
+			list = polls_make(kept);
 		}
 		for (unsigned n = 0; n < old->n && kept; n++)
 			if (old->queue[n].device != device)
 				list->queue[list->n++] = old->queue[n];
-		list_publish(w, list);
+		polls_publish(w, list);
 	}
 }
 
-unsigned polls_copy(unsigned worker, uint16_t *ports, uint16_t *queues, unsigned max)
+uint16_t polls_port(const struct device *device)
 {
-	const struct poll_list *list = current(worker);
+	struct link link = atomic_load(&device->untagged);
+
+	for (uint16_t p = 0; link.port == NO_PORT && p < PR_PORTS_MAX; p++)
+		if (port_at(p)->used && shared->port[p].device == device)
+			return p;
+	return link.port;
+}
+
+unsigned polls_copy(unsigned worker, struct dp_worker_queue *queues, unsigned max)
+{
+	const struct poll_list *list = polls_of(worker);
 	unsigned n;
 
 	for (n = 0; n < list->n && n < max; n++) {
 		const struct device *device = list->queue[n].device;
-		struct link link = atomic_load(&device->untagged);
-
-		ports[n] = link.port;
-		for (uint16_t p = 0; ports[n] == NO_PORT && p < PR_PORTS_MAX; p++)
-			if (port_at(p)->used && shared->port[p].device == device)
-				ports[n] = p;
-		queues[n] = list->queue[n].queue;
+		queues[n].port = polls_port(device);
+		queues[n].queue = list->queue[n].queue;
+		queues[n].load = load_of(device, list->queue[n].queue);
 	}
 	return n;
 }

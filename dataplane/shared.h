@@ -52,6 +52,10 @@ struct device_ops {
 	 * turns says in how many it comes (POLL_AHEAD .. 1), so that each step finds the last one's
 	 * pointer. May be NULL. */
 	void (*approach)(struct device *device, uint16_t queue, unsigned turns);
+	/* From now on packets of a receive queue wake the worker (worker_watch), until it takes
+	 * some. False: it can not, the queue must be polled. May be NULL: none can. The caller
+	 * puts a full fence behind it and polls once more. */
+	bool (*arm)(struct device *device, uint16_t queue, struct worker *worker);
 };
 
 #define POLL_AHEAD 3
@@ -82,6 +86,7 @@ struct device {
 	_Atomic uint8_t accepts;
 	uint16_t eth_id; /* eth: DPDK's number; constant */
 	uint16_t n_tx;   /* eth: transmit queues; constant */
+	int16_t numa;    /* node that it is on, -1: unknown; constant */
 };
 
 /* What a port may send. Immutable; published by port.guard, retired through QSBR. */

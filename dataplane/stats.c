@@ -10,6 +10,7 @@
 #include "dataplane/network_control.h"
 #include "dataplane/next_hop.h"
 #include "dataplane/port/ports.h"
+#include "dataplane/polls.h"
 #include "dataplane/tables.h"
 
 /* Counters of worker w, of the tables thread for w == n_workers, NULL behind. */
@@ -88,34 +89,33 @@ void dp_totals(struct dp_totals *totals)
 }
 
 struct queues_request {
-	unsigned worker, n;
-	uint16_t ports[PR_PORTS_MAX * PR_QUEUES_MAX];
-	uint16_t queues[PR_PORTS_MAX * PR_QUEUES_MAX];
+	unsigned worker;
+	struct dp_worker_info *info;
 };
 
 static int copy_queues(void *arg)
 {
 	struct queues_request *request = arg;
+	struct dp_worker_info *info = request->info;
 
-	request->n = polls_copy(
-	        request->worker, request->ports, request->queues, PR_PORTS_MAX * PR_QUEUES_MAX);
+	info->load = load_of_worker(request->worker);
+	info->n_queues = polls_copy(
+	        request->worker, info->queue, sizeof(info->queue) / sizeof(info->queue[0]));
 	return 0;
 }
 
 int dp_worker_info(unsigned index, struct dp_worker_info *info)
 {
-	struct queues_request *request;
+	struct queues_request request = {index, info};
 	const struct worker *worker;
 	const struct counters *from;
 
 	if (index >= shared->n_workers)
 		return -ENOENT;
-	request = calloc(1, sizeof(*request));
-	if (!request)
-		return -ENOMEM;
 	worker = workers[index];
 	from = &worker->counters;
 	info->cpu = worker->cpu;
+	info->numa = worker->numa;
 	info->busy_cycles = counter_get(&from->busy_cycles);
 	info->idle_cycles = counter_get(&from->idle_cycles);
 	info->packets = counter_get(&from->in);
@@ -127,13 +127,6 @@ int dp_worker_info(unsigned index, struct dp_worker_info *info)
 		info->stage[s].packets = counter_get(&from->sampled_packets[s]);
 		info->stage[s].cycles = counter_get(&from->sampled_cycles[s]);
 	}
-	request->worker = index;
-	tables_call(copy_queues, request);
-	info->n_queues = request->n;
-	for (unsigned n = 0; n < request->n; n++) {
-		info->queue[n].port = request->ports[n];
-		info->queue[n].queue = request->queues[n];
-	}
-	free(request);
+	tables_call(copy_queues, &request);
 	return 0;
 }

@@ -12,8 +12,10 @@
 #include <rte_malloc.h>
 #include <rte_ring_elem.h>
 
+#include "dataplane/polls.h"
 #include "dataplane/router_advertisement.h"
 #include "dataplane/tables.h"
+#include "dataplane/worker_idle.h"
 
 #define TICK_MS       100 /* timers, when nothing else happens */
 #define GRACE_TICK_MS 1   /* while something waits for a grace period */
@@ -200,8 +202,10 @@ void tables_inject(unsigned worker, struct rte_mbuf *m)
 {
 	if (worker >= shared->n_workers)
 		worker = 0;
-	if (rte_ring_sp_enqueue(workers[worker]->inject, m) == 0)
+	if (rte_ring_sp_enqueue(workers[worker]->inject, m) == 0) {
+		worker_wake(workers[worker]);
 		return;
+	}
 	if (mbuf_note(m)->generated)
 		rte_pktmbuf_free(m);
 	else
@@ -297,6 +301,7 @@ static void *tables_main(void *arg)
 			neighbours_tick(tables.now_ms);
 			ra_tick(tables.now_ms);
 			fdb_tick(tables.now_ms);
+			loads_sample(tables.now_ms);
 		}
 		reclaim(false);
 		if (!more)

@@ -10,6 +10,7 @@
 #include <rte_ring_elem.h>
 
 #include "dataplane/tables.h"
+#include "dataplane/worker_idle.h"
 #include "dataplane/worker_loop.h"
 
 struct worker *workers[PR_WORKERS_MAX];
@@ -35,6 +36,7 @@ static void *worker_main(void *arg)
 		atomic_store(&worker->state, WORKER_FAILED);
 		return NULL;
 	}
+	worker->numa = (int)rte_socket_id();
 	/* Sleeps of a few microseconds mean it. */
 	prctl(PR_SET_TIMERSLACK, 1000);
 	rte_rcu_qsbr_thread_register(shared->qsbr, worker->qsbr_id);
@@ -65,6 +67,7 @@ static void free_worker(struct worker *worker)
 	rte_ring_free(worker->events);
 	rte_ring_free(worker->inject);
 	notifier_free(&worker->notifier);
+	worker_idle_free(worker);
 	rte_free(worker);
 }
 
@@ -78,8 +81,14 @@ int worker_start(unsigned index, int cpu, bool idle_sleep)
 	worker->index = index;
 	worker->cpu = cpu;
 	worker->idle_sleep = idle_sleep;
+	rc = worker_idle_init(worker);
+	if (rc) {
+		rte_free(worker);
+		return rc;
+	}
 	rc = notifier_init(&worker->notifier);
 	if (rc) {
+		worker_idle_free(worker);
 		rte_free(worker);
 		return rc;
 	}
@@ -105,6 +114,7 @@ void worker_stop(unsigned index)
 
 	if (!worker || atomic_exchange(&worker->stop, true))
 		return;
+	worker_wake(worker);
 	pthread_join(worker->thread, NULL);
 }
 

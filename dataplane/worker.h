@@ -53,11 +53,34 @@ struct poll_list {
 /* In which order a worker polls: queues that had packets lately each turn, the others a few at a
  * time, so that many silent ports cost the busy ones little. The worker's own. */
 struct poll_order {
-	uint64_t generation; /* of the list that the indexes below are about */
+	uint64_t generation; /* of the list that the indexes below are about; stored last */
 	uint16_t n_hot, n;   /* order[0 .. n_hot) are hot, the rest cold */
 	uint16_t hot_next, cold_next;
 	uint16_t order[POLLS_MAX]; /* indexes into the list */
-	uint32_t seen[POLLS_MAX];  /* by index: when it last had packets, TSC >> SEEN_SHIFT */
+	/* By index. The tables thread reads generation (acquire) and packets. */
+	struct {
+		uint32_t seen;    /* when it last had packets, TSC >> SEEN_SHIFT */
+		uint32_t packets; /* since the list came; wraps */
+	} queue[POLLS_MAX];
+};
+
+/* How a worker waits while there is nothing to do (worker_idle.c). The worker's own but for what
+ * says otherwise. */
+struct worker_idle {
+	uint64_t busy_at;   /* TSC when a turn last found something */
+	uint64_t looked_at; /* TSC of the last turn that polled everything while armed */
+	uint64_t tsc_us;
+	bool armed;  /* all queues that have kicks are to be told of by them */
+	bool look;   /* the next turn polls all queues, silent or not */
+	bool kicked; /* the last wait ended with a kick */
+	unsigned vain;
+	int epoll; /* kicks of its queues, and wake; the guests thread takes out what it closes */
+	int wake;  /* eventfd: whoever clears waiting writes it */
+	/* The worker sets it before it looks for news for the last time. */
+	_Atomic bool waiting;
+	uint64_t generation; /* of the list that the indexes below are about */
+	unsigned n_unarmed;  /* queues without kicks: they are polled now and then */
+	uint16_t unarmed[POLLS_MAX];
 };
 
 enum event_type {
@@ -115,6 +138,7 @@ enum worker_state {
 struct worker {
 	unsigned index;
 	int cpu;
+	int numa; /* node of its CPU, -1: unknown; before it runs */
 	bool idle_sleep;
 	pthread_t thread;
 	unsigned qsbr_id;
@@ -125,6 +149,7 @@ struct worker {
 	struct rte_ring *events; /* this worker produces, the tables thread consumes */
 	struct rte_ring *inject; /* the tables thread produces, this worker consumes */
 	struct poll_order polling;
+	struct worker_idle idle;
 	struct batch batch;
 	struct batch copies;   /* of floods, and packets made by stages: they start at tx */
 	struct batch segments; /* of one packet that its receiver does not cut itself */

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* rx: a turn of a worker fills one batch from its queues and runs it through the stages. */
-#include <time.h>
-
 #include <rte_cycles.h>
-#include <rte_pause.h>
 #include <rte_prefetch.h>
 #include <rte_ring_elem.h>
 
@@ -11,14 +8,12 @@
 #include "dataplane/stage/ip4.h"
 #include "dataplane/stage/stage.h"
 #include "dataplane/tables.h"
+#include "dataplane/worker_idle.h"
 #include "dataplane/worker_loop.h"
 
-#define IDLE_PAUSES    256  /* empty turns before the first sleep */
-#define SILENT_HZ      1000 /* a queue that was silent for a millisecond is polled less often */
-#define COLD_TURNS     256
-#define COLD_BETWEEN   4u   /* in a turn that found nothing, while some queue is hot */
-#define IDLE_SLEEP_MIN 4000 /* nanoseconds */
-#define IDLE_SLEEP_MAX 200000
+#define SILENT_HZ    1000 /* a queue that was silent for a millisecond is polled less often */
+#define COLD_TURNS   256
+#define COLD_BETWEEN 4u /* in a turn that found nothing, while some queue is hot */
 
 bool worker_post(struct worker *worker, const struct event *event)
 {
@@ -84,13 +79,14 @@ static inline void add_received(struct batch *batch, struct device *device, unsi
 /* A list that the worker has not seen: everything is hot until it proves silent. */
 static void order_anew(struct poll_order *order, const struct poll_list *polls, uint32_t now)
 {
-	order->generation = polls->generation;
 	order->n = order->n_hot = (uint16_t)polls->n;
 	order->hot_next = order->cold_next = 0;
 	for (unsigned n = 0; n < polls->n; n++) {
 		order->order[n] = (uint16_t)n;
-		order->seen[n] = now;
+		order->queue[n].seen = now;
+		__atomic_store_n(&order->queue[n].packets, 0, __ATOMIC_RELAXED);
 	}
+	__atomic_store_n(&order->generation, polls->generation, __ATOMIC_RELEASE);
 }
 
 static inline void swap_places(struct poll_order *order, unsigned a, unsigned b)
@@ -101,20 +97,29 @@ static inline void swap_places(struct poll_order *order, unsigned a, unsigned b)
 	order->order[b] = index;
 }
 
-/* Polls the queue at a place of the order; returns how many packets came. */
-static inline unsigned poll_place(
-        struct worker *worker, const struct poll_list *polls, struct batch *batch, unsigned place)
+/* Polls the queue with that index in the list; returns how many packets came. */
+static inline unsigned poll_index(
+        struct worker *worker, const struct poll_list *polls, struct batch *batch, unsigned index)
 {
-	unsigned index = worker->polling.order[place], first = batch->count;
+	struct poll_order *order = &worker->polling;
+	unsigned first = batch->count;
 	struct device *device = polls->queue[index].device;
 	unsigned n = device->ops->rx(device, polls->queue[index].queue, batch, RX_BURST);
 
 	if (!n)
 		return 0;
 	add_received(batch, device, first);
-	worker->polling.seen[index] = (uint32_t)(worker->now >> SEEN_SHIFT);
+	order->queue[index].seen = (uint32_t)(worker->now >> SEEN_SHIFT);
+	__atomic_store_n(
+	        &order->queue[index].packets, order->queue[index].packets + n, __ATOMIC_RELAXED);
 	counter_add(&worker->counters.full_polls, 1);
 	return n;
+}
+
+static inline unsigned poll_place(
+        struct worker *worker, const struct poll_list *polls, struct batch *batch, unsigned place)
+{
+	return poll_index(worker, polls, batch, worker->polling.order[place]);
 }
 
 /* Polls some of those that were silent, or all; whoever has something is hot from now on. */
@@ -175,12 +180,42 @@ static unsigned gather_hot(
 		place = order->hot_next++;
 		n = poll_place(worker, polls, batch, place);
 		received += n;
-		if (n || now - order->seen[order->order[place]] < silent)
+		if (n || now - order->queue[order->order[place]].seen < silent)
 			continue;
 		/* The last of the hot ones takes its place, and its turn. */
 		swap_places(order, place, --order->n_hot);
 		order->hot_next--;
 	}
+	return received;
+}
+
+/* All others would have kicked. */
+static unsigned gather_unarmed(
+        struct worker *worker, const struct poll_list *polls, struct batch *batch)
+{
+	const struct worker_idle *idle = &worker->idle;
+	unsigned received = 0;
+
+	for (unsigned n = 0; n < idle->n_unarmed && PR_BATCH - batch->count >= RX_BURST; n++)
+		received += poll_index(worker, polls, batch, idle->unarmed[n]);
+	return received;
+}
+
+static unsigned gather_any(
+        struct worker *worker, const struct poll_list *polls, struct batch *batch)
+{
+	struct poll_order *order = &worker->polling;
+	unsigned received = 0, cold = order->n - order->n_hot;
+
+	if (cold)
+		received = gather_cold(worker, polls, batch, cold / COLD_TURNS + 1);
+	received += gather_hot(worker, polls, batch);
+	if (received && order->n_hot < order->n)
+		approach_cold(order, polls);
+	else if (!received && cold)
+		/* Between the bursts of busy queues, all silent ones would empty the caches. */
+		received = gather_cold(worker, polls, batch,
+		        order->n_hot && !worker->idle.look ? RTE_MIN(cold, COLD_BETWEEN) : cold);
 	return received;
 }
 
@@ -190,21 +225,16 @@ static void gather(struct worker *worker, struct batch *batch)
 {
 	const struct poll_list *polls = atomic_load_explicit(&worker->polls, memory_order_acquire);
 	struct poll_order *order = &worker->polling;
+	const struct worker_idle *idle = &worker->idle;
 	struct counters *counters = &worker->counters;
-	unsigned received = 0, cold;
+	unsigned received;
 
 	if (unlikely(order->generation != polls->generation))
 		order_anew(order, polls, (uint32_t)(worker->now >> SEEN_SHIFT));
-	cold = order->n - order->n_hot;
-	if (cold)
-		received = gather_cold(worker, polls, batch, cold / COLD_TURNS + 1);
-	received += gather_hot(worker, polls, batch);
-	if (received && order->n_hot < order->n)
-		approach_cold(order, polls);
-	else if (!received && cold)
-		/* Between the bursts of busy queues, all silent ones would empty the caches. */
-		received = gather_cold(
-		        worker, polls, batch, order->n_hot ? RTE_MIN(cold, COLD_BETWEEN) : cold);
+	if (unlikely(idle->armed) && !idle->look && idle->generation == polls->generation)
+		received = gather_unarmed(worker, polls, batch);
+	else
+		received = gather_any(worker, polls, batch);
 	counter_add(&counters->in, received);
 	counter_add(&counters->stage_packets[PR_STAGE_RX], received);
 }
@@ -226,24 +256,6 @@ static void gather_sampled(struct worker *worker, struct batch *batch)
 		return;
 	counter_add(&counters->sampled_cycles[PR_STAGE_RX], rte_rdtsc() - before);
 	counter_add(&counters->sampled_packets[PR_STAGE_RX], batch->count - injected);
-}
-
-/* Nothing to do: gives the core away for longer and longer, and holds up no grace period. */
-static void nap(struct worker *worker, unsigned empty_turns)
-{
-	unsigned long sleep = IDLE_SLEEP_MIN;
-
-	if (!worker->idle_sleep || empty_turns < IDLE_PAUSES) {
-		rte_pause();
-		return;
-	}
-	sleep <<= RTE_MIN((empty_turns - IDLE_PAUSES) / 8, 8u);
-	sleep = RTE_MIN(sleep, (unsigned long)IDLE_SLEEP_MAX);
-	atomic_store_explicit(&worker->sleeping, true, memory_order_relaxed);
-	rte_rcu_qsbr_thread_offline(shared->qsbr, worker->qsbr_id);
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = (long)sleep}, NULL);
-	rte_rcu_qsbr_thread_online(shared->qsbr, worker->qsbr_id);
-	atomic_store_explicit(&worker->sleeping, false, memory_order_relaxed);
 }
 
 static bool turn(struct worker *worker)
@@ -270,23 +282,20 @@ static bool turn(struct worker *worker)
 void worker_loop(struct worker *worker)
 {
 	struct counters *counters = &worker->counters;
-	unsigned empty_turns = 0;
 	uint64_t start = rte_rdtsc();
 
-	worker->now = start;
+	worker->now = worker->idle.busy_at = start;
 	while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {
 		bool busy = turn(worker);
 		uint64_t now;
 
 		rte_rcu_qsbr_quiescent(shared->qsbr, worker->qsbr_id);
 		counter_add(&counters->polls, 1);
-		if (busy) {
-			empty_turns = 0;
-		} else {
-			empty_turns++;
-			nap(worker, empty_turns);
-		}
+		if (!busy)
+			worker_idle(worker);
 		now = rte_rdtsc();
+		if (busy)
+			worker_busy(worker, now);
 		counter_add(
 		        busy ? &counters->busy_cycles : &counters->idle_cycles, now - worker->now);
 		worker->now = now;

@@ -107,6 +107,7 @@ static int configure(struct device *device, const struct dp_port_spec *spec, str
 		return fail(error, -ENOTSUP, "mtu", "device %.100s carries an MTU of at most %u",
 		        spec->device, max_mtu(&info));
 	device->n_queues = (uint16_t)RTE_MIN(wanted, (unsigned)info.max_rx_queues);
+	device->numa = (int16_t)rte_eth_dev_socket_id(device->eth_id);
 	device->n_tx = (uint16_t)RTE_MIN(shared->n_workers, (unsigned)info.max_tx_queues);
 	rc = take_buffers(device, spec->device, error);
 	if (rc)

@@ -9,6 +9,7 @@
 #include "dataplane/port/eth.h"
 #include "dataplane/port/ports.h"
 #include "dataplane/port/vhost_user/vhost.h"
+#include "dataplane/polls.h"
 #include "dataplane/tables.h"
 
 static struct port_control ports[PR_PORTS_MAX];
@@ -61,6 +62,7 @@ static void reset_device(struct device *device)
 		atomic_store(&device->ring[q], NULL);
 	atomic_store(&device->accepts, 0);
 	device->index = (uint16_t)(device - shared->device);
+	device->numa = -1;
 }
 
 static int open_device(

@@ -9,7 +9,9 @@ import statistics
 import subprocess
 import time
 
+import idle
 from cases import matching
+from idle import arp_request
 from lib import Lab, wait_for
 from lib.churn import NETWORKS, churn
 from lib.front_end import FrontEnd
@@ -19,10 +21,7 @@ from measure import quartiles
 DEBIAN = '/usr/lib/cni'
 ADD_BAR = 0.5
 OWN_ADD_BAR = 0.25   # with our own IPAM
-IDLE_BAR = 2         # percent of a core, all threads
-WAKE_BAR = 2         # milliseconds
 NETWORK = {'name': 'n', 'mode': 'routed', 'subnets': ['198.18.0.0/16']}
-BROADCAST = b'\xff' * 6
 
 
 def clock():
@@ -99,15 +98,6 @@ def cni_add(quick):
 
 def cni_add_own(quick):
     return compare_add(quick, 'our own IPAM', OWN_ADD_BAR, type='podrail')
-
-
-def arp_request(mac, address, target):
-    def ip(text):
-        return bytes(int(b) for b in text.split('.'))
-
-    mac = bytes.fromhex(mac.replace(':', ''))
-    return (BROADCAST + mac + bytes.fromhex('0806' '0001080006040001') + mac + ip(address) + bytes(6)
-            + ip(target) + bytes(18))
 
 
 def cni_first_packet(quick):
@@ -269,82 +259,6 @@ def _answers(daemon):
         return False
 
 
-def cpu_seconds(pid):
-    """{thread name: seconds} of CPU so far."""
-    times = {}
-    for task in os.listdir(f'/proc/{pid}/task'):
-        with open(f'/proc/{pid}/task/{task}/stat', encoding='utf-8') as f:
-            text = f.read()
-        with open(f'/proc/{pid}/task/{task}/schedstat', encoding='ascii') as f:
-            nanoseconds = int(f.read().split()[0])
-        times[f'{text[text.index("(") + 1:text.rindex(")")]}:{task}'] = nanoseconds / 1e9
-    return times
-
-
-def idle_world(lab, connected):
-    """A daemon with one worker that may sleep, 100 ports, and their guests if there are any."""
-    daemon = lab.daemon(networks=[NETWORK], idle='sleep')
-    guests = [FrontEnd(lab.socket_path(f'p{i}')) for i in range(100 if connected else 0)]
-    with daemon.client(60) as client:
-        add_ports(client, lab, 100)
-        for guest in guests:
-            guest.connect().start()
-        wait_for('the guests', lambda: sum(
-            p['state'] == 'up' for p in client.call('port.list')['ports']) == len(guests))
-    return daemon, guests
-
-
-def idle_share(quick, connected):
-    seconds = 3 if quick else 10
-    with Lab('bench') as lab:
-        daemon, guests = idle_world(lab, connected)
-        time.sleep(1.5)
-        before = cpu_seconds(daemon.pid)
-        time.sleep(seconds)
-        after = cpu_seconds(daemon.pid)
-        for guest in guests:
-            guest.close()
-        daemon.stop()
-    share = {name: 100 * (after[name] - before.get(name, 0)) / seconds for name in after}
-    worker = sum(v for name, v in share.items() if name.startswith('worker'))
-    whole = sum(share.values())
-    return result(f'idle CPU, 100 ports with{"" if connected else "out"} pods, idle "sleep"',
-                  f'worker {worker:.2f} % of a core, whole daemon {whole:.2f} %',
-                  ('pass' if whole <= IDLE_BAR else 'fail') if connected else None,
-                  worker_percent=worker, threads_percent=share)
-
-
-def idle_cpu(quick):
-    return idle_share(quick, False)
-
-
-def idle_connected(quick):
-    return idle_share(quick, True)
-
-
-def wake(quick):
-    """From a pod's first packet after a second of silence until the switch has taken it."""
-    times = []
-    with Lab('bench') as lab:
-        daemon, guests = idle_world(lab, True)
-        port = daemon.call('port.show', name='p0')['port']
-        frame = arp_request(port['mac'], '198.18.1.1', '198.18.0.1')
-        for _ in range(5 if quick else 25):
-            time.sleep(1)
-            start = clock()
-            guests[0].transmit([frame])
-            while guests[0].used() != guests[0].sent & 0xffff:
-                pass
-            times.append((clock() - start) * 1000)
-        for guest in guests:
-            guest.close()
-        daemon.stop()
-    middle, worst = statistics.median(times), max(times)
-    return result('first packet after 1 s idle, 100 ports with pods, idle "sleep"',
-                  f'{middle:.2f} ms, at most {worst:.2f} ms', 'pass' if middle <= WAKE_BAR else 'fail',
-                  milliseconds=times)
-
-
 def churn_loss(quick):
     """What a closed-loop stream, bridged and routed, loses while 100 ports come and go, every second with a guest."""
     count, rounds = 100, 1 if quick else 5
@@ -373,16 +287,15 @@ def churn_loss(quick):
 
 MEASUREMENTS = {
     'cni-add': cni_add, 'cni-add-own': cni_add_own, 'cni-first-packet': cni_first_packet, 'route-sync': route_sync,
-    'route-add': route_batches, 'port-add': port_add, 'start': start_time, 'idle': idle_cpu,
-    'idle-connected': idle_connected, 'wake': wake,
-    'churn': churn_loss,
+    'route-add': route_batches, 'port-add': port_add, 'start': start_time,
+    'churn': churn_loss, **idle.MEASUREMENTS,
 }
 
 
 BARS = {'cni-add': f'pass <= {ADD_BAR:g} x bridge plugin with host-local',
         'cni-add-own': f'pass <= {OWN_ADD_BAR:g} x bridge plugin with host-local',
         'churn': 'pass: 0 missing',
-        'idle-connected': f'pass <= {IDLE_BAR:g} % of a core', 'wake': f'pass <= {WAKE_BAR:g} ms'}
+        **idle.BARS}
 
 
 def names(patterns):

@@ -78,7 +78,15 @@ static bool may_send(void *arg)
 	return token % 4 != 3;
 }
 
-static const struct session_ops ops = {publish, grace_start, grace_over, may_send, log_text};
+static void unwatch(void *arg, unsigned worker, int fd)
+{
+	(void)arg;
+	(void)worker;
+	(void)fd;
+}
+
+static const struct session_ops ops = {
+        publish, grace_start, grace_over, may_send, unwatch, log_text};
 
 static void grace_pass(void)
 {

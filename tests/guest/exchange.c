@@ -14,6 +14,7 @@
 #define BURST      32
 #define PATIENCE_S 3.0 /* without any progress */
 #define HELLO_S    15.0
+#define SLOW_S     0.02
 #define REFLECTED  32 /* frames on their way to a reflector and back */
 
 volatile sig_atomic_t told_to_stop;
@@ -24,6 +25,7 @@ struct side {
 	struct frame_path path;
 	uint32_t next[FLOWS_MAX], expected[FLOWS_MAX];
 	uint16_t sizes[FLOWS_MAX][256]; /* of frames on their way, by number */
+	double at[FLOWS_MAX][256];      /* when they were sent */
 	unsigned flows;
 	uint64_t sent, received;
 	unsigned cost, limit; /* receive buffers of the peer: taken, and how many may be */
@@ -113,6 +115,7 @@ static void take_data(struct exchange *x, struct side *side, const struct frame_
 
 		if (*expected == info->number && size != info->size)
 			complain(x, "frame %u has another size than was sent", info->number);
+		x->result->slow += clock_now() - sender->at[info->flow][*expected % 256] > SLOW_S;
 		sender->cost -= buffers_needed(side->guest, size);
 		sender->on_way--;
 	}
@@ -232,6 +235,7 @@ static unsigned send_some(struct exchange *x, struct side *side)
 		frame_udp(&packet, &side->path, FRAME_DATA, side->next[flow], size);
 		if (!buffer_send(side->guest, queue, &packet))
 			break;
+		side->at[flow][side->next[flow] % 256] = clock_now();
 		side->sizes[flow][side->next[flow]++ % 256] = size;
 		side->sent++;
 		side->cost += cost;

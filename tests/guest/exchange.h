@@ -28,6 +28,7 @@ struct exchange_options {
 struct exchange_result {
 	uint64_t sent, received, missing, mismatched, reordered, lost_calls, strays, disturbances;
 	uint64_t kicks, not_one;
+	uint64_t slow; /* frames that took longer than 20 ms */
 	bool disconnected;
 	double seconds;
 	char reason[200]; /* what went wrong first; empty: nothing */

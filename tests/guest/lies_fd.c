@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "lies.h"
 
 static void give(struct liar *liar, uint32_t request, int fd)
@@ -122,6 +123,71 @@ static void kick_itself(struct liar *liar)
 	give(liar, SET_VRING_KICK, dup(liar->guest->socket));
 }
 
+/* Kicks of an idle ring, with nothing behind them. */
+static void kick_storm(struct liar *liar)
+{
+	double end = clock_now() + liar->hold;
+	int fd = liar_ring(liar, 1)->kick;
+
+	while (clock_now() < end)
+		eventfd_write(fd, 1);
+}
+
+/* Nobody can be told by it any more; and it blocks whoever writes to it. */
+static void kick_full(struct liar *liar)
+{
+	int fd = eventfd(0, EFD_NONBLOCK);
+
+	eventfd_write(fd, UINT64_MAX - 1);
+	give(liar, SET_VRING_KICK, fd);
+	fcntl(fd, F_SETFL, 0);
+	liar_traffic(liar, 0.05);
+}
+
+static void kick_semaphore(struct liar *liar)
+{
+	int fd = eventfd(1000000, EFD_SEMAPHORE);
+
+	give(liar, SET_VRING_KICK, fd);
+	liar_traffic(liar, 0.05);
+}
+
+/* Empty again before the device looks, blocking and not: whoever reads it may wait for ever. */
+static void kick_taken_back(struct liar *liar)
+{
+	double end = clock_now() + liar->hold;
+	int fd = liar_ring(liar, 1)->kick;
+
+	for (unsigned n = 0; clock_now() < end; n++) {
+		eventfd_t value;
+
+		fcntl(fd, F_SETFL, O_NONBLOCK);
+		eventfd_write(fd, 1);
+		eventfd_read(fd, &value);
+		fcntl(fd, F_SETFL, 0);
+		if (n % 64 == 0)
+			usleep(1000);
+	}
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+}
+
+/* One after the other, idle and under traffic; some are the same, some were seen before. */
+static void kick_many(struct liar *liar)
+{
+	int fds[3] = {eventfd(0, EFD_NONBLOCK), eventfd(1, EFD_NONBLOCK), eventfd(0, EFD_NONBLOCK)};
+
+	for (unsigned n = 0; n < 300; n++) {
+		int fd = fds[liar_random(liar, 3)];
+
+		give(liar, SET_VRING_KICK, fd);
+		eventfd_write(fd, 1);
+		if (n % 25 == 0)
+			liar_traffic(liar, 0.001);
+		if (n % 50 == 0)
+			usleep(3000);
+	}
+}
+
 static void fd_missing(struct liar *liar)
 {
 	liar_say_number(liar, SET_VRING_KICK, 1);
@@ -189,6 +255,11 @@ const struct lie lies_fd[] = {
         SERVED("call_filled_later", call_filled_later, "a call descriptor that is filled later"),
         SERVED("call_semaphore", call_semaphore, "a call descriptor that is a semaphore"),
         SERVED("call_many", call_many, "500 call descriptors under traffic"),
+        SERVED("kick_storm", kick_storm, "kicks for ever, with nothing behind them"),
+        SERVED("kick_full", kick_full, "a kick descriptor that is full, and blocks"),
+        SERVED("kick_semaphore", kick_semaphore, "a kick descriptor that is a semaphore"),
+        SERVED("kick_taken_back", kick_taken_back, "kicks that the guest reads itself"),
+        SERVED("kick_many", kick_many, "300 kick descriptors, idle and under traffic"),
         REFUSED("kick_pipe", kick_pipe, "a kick descriptor that is a pipe"),
         REFUSED("kick_null", kick_null, "a kick descriptor that is /dev/null"),
         REFUSED("kick_itself", kick_itself, "a kick descriptor that is the connection"),

@@ -36,14 +36,14 @@ void print_result(const struct exchange_result *r)
 {
 	printf("\"sent\":%llu,\"received\":%llu,\"missing\":%llu,\"mismatched\":%llu,"
 	       "\"reordered\":%llu,\"lostCalls\":%llu,\"strays\":%llu,\"disturbances\":%llu,"
-	       "\"kicks\":%llu,\"numBuffersNotOne\":%llu,\"disconnected\":%s,\"seconds\":%.3f,"
-	       "\"reason\":",
+	       "\"kicks\":%llu,\"slow\":%llu,\"numBuffersNotOne\":%llu,\"disconnected\":%s,"
+	       "\"seconds\":%.3f,\"reason\":",
 	        (unsigned long long)r->sent, (unsigned long long)r->received,
 	        (unsigned long long)r->missing, (unsigned long long)r->mismatched,
 	        (unsigned long long)r->reordered, (unsigned long long)r->lost_calls,
 	        (unsigned long long)r->strays, (unsigned long long)r->disturbances,
-	        (unsigned long long)r->kicks, (unsigned long long)r->not_one,
-	        r->disconnected ? "true" : "false", r->seconds);
+	        (unsigned long long)r->kicks, (unsigned long long)r->slow,
+	        (unsigned long long)r->not_one, r->disconnected ? "true" : "false", r->seconds);
 	print_quoted(r->reason);
 }
 

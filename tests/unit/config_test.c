@@ -79,6 +79,7 @@ static void test_defaults(void **test)
 	assert_int_equal(config.dp.mbufs, 0);
 	assert_false(config.dp.no_huge);
 	assert_false(config.durable);
+	assert_int_equal(config.rebalance, 0);
 	assert_int_equal(config.socket_mode, 0660);
 	assert_true(config.socket_gid == CONFIG_NO_GROUP);
 	assert_int_equal(config.log_level, LOG_INFO);
@@ -99,7 +100,8 @@ static void test_all_options(void **test)
 	assert_int_equal(
 	        parse("{\"runDir\":\"/tmp/r//\",\"stateDir\":\"/tmp/s\",\"idle\":\"sleep\","
 	              "\"memory\":512,\"hugepages\":false,\"socketGroup\":\"root\","
-	              "\"readGroup\":\"1234\",\"durable\":true,\"logLevel\":\"debug\","
+	              "\"readGroup\":\"1234\",\"durable\":true,\"rebalance\":30,\"logLevel\":"
+	              "\"debug\","
 	              "\"limits\":{\"routes\":1000,\"routes6\":500,\"fibNodes\":100,\"macs\":128,"
 	              "\"neighbours\":32,\"mbufs\":2048},"
 	              "\"networks\":[{\"name\":\"a\",\"mode\":\"routed\"}],"
@@ -117,6 +119,7 @@ static void test_all_options(void **test)
 	assert_int_equal(config.read_gid, 1234);
 	assert_int_equal(config.socket_mode, 0666);
 	assert_true(config.durable);
+	assert_int_equal(config.rebalance, 30);
 	assert_int_equal(config.log_level, LOG_DEBUG);
 	assert_int_equal(config.dp.max_routes, 1000);
 	assert_int_equal(config.dp.max_routes6, 500);
@@ -158,6 +161,7 @@ static void test_refusals(void **test)
 	refuse("{\"runDir\":7}", "runDir", "absolute");
 	refuse("{\"idle\":\"doze\"}", "idle", "\"sleep\"");
 	refuse("{\"hugepages\":0}", "hugepages", "true or false");
+	refuse("{\"rebalance\":3601}", "rebalance", "3600");
 	refuse("{\"durable\":\"yes\"}", "durable", "true or false");
 	refuse("{\"memory\":-1}", "memory", "whole number");
 	refuse("{\"socketMode\":660}", "socketMode", "octal");

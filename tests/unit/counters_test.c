@@ -140,9 +140,12 @@ static void workers(void **state)
 	call_answers("{'workers':[]}", "worker.list", "{}");
 	info.queue[0].port = 1;
 	info.queue[0].queue = 2;
+	info.queue[0].load = 250000;
+	info.load = 500000;
 	fake_dp.worker = &info;
-	call_answers("{'workers':[{'index':0,'cpu':3,'queues':[{'port':'b','queue':2}],"
-	             "'busyCycles':1500,'idleCycles':500,'idleShare':0.25,'packets':10,'batches':4,"
+	call_answers("{'workers':[{'index':0,'cpu':3,'queues':[{'port':'b','queue':2,'load':0.25}],"
+	             "'load':0.5,'busyCycles':1500,'idleCycles':500,'idleShare':0.25,'packets':10,'"
+	             "batches':4,"
 	             "'polls':5,'packetsPerPoll':2,'cyclesPerPacket':150,'sleeping':false}]}",
 	        "worker.list", "{}");
 	call_refused(PR_ERR_NOT_FOUND, "index", "no worker 1", "worker.show", "{'index':1}");
@@ -156,6 +159,55 @@ static void workers(void **state)
 	route = cJSON_GetObjectItemCaseSensitive(route, "cyclesPerPacket");
 	assert_true(cJSON_GetNumberValue(route) == 12.3);
 	cJSON_Delete(shown);
+}
+
+static void rebalance(void **state)
+{
+	(void)state;
+	call_answers("{'moves':[],'loads':[]}", "worker.rebalance", "{}");
+	assert_int_equal(fake_dp.gain, 0);
+	fake_dp.moves = (struct dp_moves){.n = 1,
+	        .move = {{.port = 1, .queue = 3, .from = 0, .to = 1, .load = 125000}},
+	        .n_workers = 2,
+	        .before = {900000, 10000},
+	        .after = {775000, 135000}};
+	call_answers("{'moves':[{'port':'b','queue':3,'from':0,'to':1,'load':0.125}],'loads':["
+	             "{'index':0,'before':0.9,'after':0.775},"
+	             "{'index':1,'before':0.01,'after':0.135}]}",
+	        "worker.rebalance", "{}");
+	call_refused(PR_ERR_PARAMS, "now", "no member now", "worker.rebalance", "{'now':true}");
+	fake_dp.rebalance_fails = true;
+	call_refused(PR_ERR_FULL, "", "out of memory", "worker.rebalance", "{}");
+}
+
+static void move(void **state)
+{
+	(void)state;
+	call_answers("{'moves':[{'port':'b','queue':3,'from':0,'to':1,'load':0}],'loads':[]}",
+	        "worker.move", "{'port':'b','queue':3,'worker':1}");
+	call_refused(PR_ERR_NOT_FOUND, "port", "no port \"none\"", "worker.move",
+	        "{'port':'none','queue':0,'worker':1}");
+	call_refused(PR_ERR_NOT_FOUND, "worker", "no such worker", "worker.move",
+	        "{'port':'b','queue':0,'worker':2}");
+	call_refused(
+	        PR_ERR_PARAMS, "queue", "63", "worker.move", "{'port':'b','queue':64,'worker':1}");
+}
+
+/* By itself only every so many seconds, and for a gain that is worth it. */
+static void rebalance_by_time(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < 5; n++)
+		workers_tick();
+	assert_int_equal(fake_dp.rebalances, 0);
+	workers_rebalance_every(3);
+	for (unsigned n = 0; n < 7; n++)
+		workers_tick();
+	assert_int_equal(fake_dp.rebalances, 2);
+	assert_true(fake_dp.gain > 0);
+	workers_rebalance_every(0);
+	workers_tick();
+	assert_int_equal(fake_dp.rebalances, 2);
 }
 
 static void configuration(void **state)
@@ -185,6 +237,9 @@ int main(void)
 	        cmocka_unit_test_setup(zero_is_relative_to_the_last_zero, setup),
 	        cmocka_unit_test_setup(a_new_port_starts_at_0, setup),
 	        cmocka_unit_test_setup(workers, setup),
+	        cmocka_unit_test_setup(rebalance, setup),
+	        cmocka_unit_test_setup(move, setup),
+	        cmocka_unit_test_setup(rebalance_by_time, setup),
 	        cmocka_unit_test_setup(configuration, setup),
 	        cmocka_unit_test_setup(hello_names_the_instance, setup),
 	};

@@ -540,6 +540,30 @@ void dp_totals(struct dp_totals *totals)
 		totals->mbufs.size = 1000;
 }
 
+int dp_rebalance(uint32_t gain, struct dp_moves *moves, struct dp_error *error)
+{
+	fake_dp.rebalances++;
+	fake_dp.gain = gain;
+	if (fake_dp.rebalance_fails) {
+		*error = (struct dp_error){.code = PR_ERR_FULL, .message = "out of memory"};
+		return -ENOMEM;
+	}
+	*moves = fake_dp.moves;
+	return 0;
+}
+
+int dp_queue_move(uint16_t port, uint16_t queue, uint16_t worker, struct dp_moves *moves,
+        struct dp_error *error)
+{
+	if (worker > 1) {
+		*error = (struct dp_error){
+		        .code = PR_ERR_NOT_FOUND, .field = "worker", .message = "no such worker"};
+		return -ENOENT;
+	}
+	*moves = (struct dp_moves){.n = 1, .move = {{.port = port, .queue = queue, .to = worker}}};
+	return 0;
+}
+
 int dp_worker_info(unsigned worker, struct dp_worker_info *info)
 {
 	if (worker || !fake_dp.worker)

@@ -18,7 +18,11 @@ struct fake_dataplane {
 	struct dp_port_counters counters[PR_PORTS_MAX];
 	struct dp_port_state state[PR_PORTS_MAX]; /* by index; reset by dp_port_add */
 	struct dp_worker_info *worker;            /* of worker 0; NULL: there is none */
-	struct pr_mac device_mac;                 /* of every eth device */
+	struct dp_moves moves;                    /* what dp_rebalance answers */
+	unsigned rebalances;                      /* how often it was called, */
+	uint32_t gain;                            /* and with what */
+	bool rebalance_fails;
+	struct pr_mac device_mac; /* of every eth device */
 };
 extern struct fake_dataplane fake_dp;
 

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "dataplane/port/vhost_user/ring_io.h"
 #include "tests/unit/guarded.h"
 #include "tests/unit/ring_driver.h"
 
@@ -96,12 +97,59 @@ static void test_packed_event(void **state)
 	driver_stop(&driver);
 }
 
+/* Makes n buffers available, as the driver's index says it; whether it would kick (2.6.10). */
+static bool driver_kicks(uint16_t old, uint16_t n)
+{
+	const struct guest_ring *ring = &driver.ring;
+
+	if (!ring->event_index)
+		return !(ring->used->flags & VRING_USED_F_NO_NOTIFY);
+	return vring_need_event(load16(&ring->used->ring[ring->size]), (uint16_t)(old + n), old);
+}
+
+/* 2.6.10: an armed ring is kicked for the next buffer, whatever its place; a disarmed one is not,
+ * for as many buffers as a ring can have. */
+static void test_split_arm(void **state)
+{
+	(void)state;
+	for (unsigned start = 65530; start < 65542; start++) {
+		begin(false, 16, (uint16_t)start);
+		for (unsigned event = 0; event < 2; event++) {
+			driver.ring.event_index = event;
+			ring_arm(&driver.ring);
+			assert_true(driver.ring.armed);
+			assert_true(driver_kicks(driver.ring.next_avail, 1));
+			assert_true(driver_kicks(driver.ring.next_avail, 16));
+			ring_disarm(&driver.ring);
+			assert_false(driver.ring.armed);
+			for (uint16_t n = 1; n <= 16; n++)
+				assert_false(driver_kicks(driver.ring.next_avail, n));
+		}
+		driver_stop(&driver);
+	}
+}
+
+/* 2.7.10 */
+static void test_packed_arm(void **state)
+{
+	(void)state;
+	begin(true, 8, 0);
+	ring_disarm(&driver.ring);
+	assert_int_equal(driver.ring.device_event->flags, VRING_PACKED_EVENT_FLAG_DISABLE);
+	ring_arm(&driver.ring);
+	assert_int_equal(driver.ring.device_event->flags, VRING_PACKED_EVENT_FLAG_ENABLE);
+	assert_true(driver.ring.armed);
+	driver_stop(&driver);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_signal_flags),
 	        cmocka_unit_test(test_split_event),
 	        cmocka_unit_test(test_packed_event),
+	        cmocka_unit_test(test_split_arm),
+	        cmocka_unit_test(test_packed_arm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

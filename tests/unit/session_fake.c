@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <dirent.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +19,7 @@ struct guest_ring *seen[RINGS_MAX];
 bool grace_passes, others_settled;
 char last_log[256];
 unsigned logs;
+unsigned watching_worker, unwatched;
 struct vu_message message;
 uint8_t *memory;
 int memory_fd;
@@ -62,7 +64,17 @@ static bool may_send(void *arg)
 	return others_settled;
 }
 
-static const struct session_ops ops = {publish, grace_start, grace_over, may_send, log_text};
+static void unwatch(void *arg, unsigned worker, int fd)
+{
+	assert_ptr_equal(arg, &session);
+	/* It is still open: a closed one can not be taken out of what waits for it. */
+	assert_true(fcntl(fd, F_GETFD) >= 0);
+	assert_int_equal(worker, watching_worker);
+	unwatched++;
+}
+
+static const struct session_ops ops = {
+        publish, grace_start, grace_over, may_send, unwatch, log_text};
 
 bool end_session(void)
 {

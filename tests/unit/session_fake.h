@@ -21,6 +21,8 @@ extern bool grace_passes;                  /* at once; else by grace_pass() */
 extern bool others_settled;                /* guests may send */
 extern char last_log[256];
 extern unsigned logs;
+/* The worker that waits for kicks in the test, and how often it was told to stop that. */
+extern unsigned watching_worker, unwatched;
 extern struct vu_message message; /* and what it became */
 extern uint8_t *memory;           /* the front end's own view of its memory */
 extern int memory_fd;

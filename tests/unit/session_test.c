@@ -126,6 +126,45 @@ static void test_queues_come_and_go(void **state)
 	assert_int_equal(seen[2]->next_avail, 7);
 }
 
+/* Another kick descriptor: the worker that waits for the old one is stopped from it while that is
+ * open still, and the ring goes on with the new one. */
+static void test_kick_changes(void **state)
+{
+	int first, kick = eventfd(0, EFD_CLOEXEC);
+
+	(void)state;
+	virtio_user_negotiates(false, SPLIT, 2);
+	virtio_user_rings(2, 0);
+	first = seen[1]->kick_fd;
+	assert_true(first >= 0);
+	assert_int_equal(seen[1]->watcher, 0);
+	ring_arm(seen[1]);
+	assert_int_equal(ring_used(1)->flags, 0);
+	seen[1]->watcher = 4;
+	seen[1]->next_avail = seen[1]->next_used = 9;
+	watching_worker = 3;
+	unwatched = 0;
+	grace_passes = false;
+	assert_int_equal(say_fd(VU_SET_VRING_KICK, 1, kick), SESSION_WAIT);
+	assert_null(seen[1]);
+	assert_int_equal(unwatched, 0);
+	grace_pass();
+	assert_int_equal(send_again(), SESSION_DONE);
+	grace_passes = true;
+	assert_int_equal(unwatched, 1);
+	assert_non_null(seen[1]);
+	assert_int_not_equal(seen[1]->kick_fd, first);
+	assert_int_equal(seen[1]->watcher, 0);
+	assert_false(seen[1]->armed);
+	assert_int_equal(seen[1]->next_avail, 9);
+	assert_int_equal(ring_used(1)->flags, VRING_USED_F_NO_NOTIFY);
+	/* At the end, too; and none where nobody waits. */
+	seen[1]->watcher = 4;
+	assert_true(end_session());
+	assert_int_equal(unwatched, 2);
+	close(kick);
+}
+
 /* The daemon was killed: the first words are of queues that it does not know. */
 static void test_virtio_user_again(void **state)
 {
@@ -411,6 +450,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        TEST(virtio_user),
 	        TEST(queues_come_and_go),
+	        TEST(kick_changes),
 	        TEST(virtio_user_again),
 	        TEST(virtio_user_packed),
 	        TEST(qemu_stop_and_go),

@@ -13,10 +13,11 @@
 #include "dataplane/port/vhost_user/port.h"
 #include "dataplane/tables.h"
 
-#define TRY_FIRST_MS 1
-#define TRY_MAX_MS   64    /* while its socket is there and nobody listens */
-#define TRY_PATIENT  10000 /* so long; after that */
-#define TRY_SLOW_MS  1000  /* and where no socket is: a new one is seen at once */
+#define TRY_FIRST_MS   1
+#define TRY_MAX_MS     64    /* while its socket is there and nobody listens */
+#define TRY_PATIENT    10000 /* so long; after that */
+#define ACCEPT_REST_MS 200
+#define TRY_SLOW_MS    1000 /* and where no socket is: a new one is seen at once */
 
 static void refuse(struct vhost_port *port, const char *why)
 {
@@ -99,8 +100,14 @@ void port_accept(struct vhost_port *port)
 {
 	int fd = accept4(port->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (fd < 0)
+	if (fd < 0) {
+		/* No descriptor or memory for it: it stays at the door, and so does the event. */
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+			refuse(port, strerror(errno));
+			guests_rest(port, ACCEPT_REST_MS);
+		}
 		return;
+	}
 	if (!port_is_free(port)) {
 		close(fd);
 		refuse(port, "another guest is connected already");

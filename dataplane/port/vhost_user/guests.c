@@ -113,6 +113,12 @@ void guests_pause(struct vhost_port *port, bool pause)
 		guests_watch(port, port->connection.fd, true);
 }
 
+void guests_rest(struct vhost_port *port, uint64_t ms)
+{
+	epoll_ctl(guests.epoll, EPOLL_CTL_DEL, port->listener, NULL);
+	port->listen_at_ms = guests.now_ms + ms;
+}
+
 /* Ports in one directory share its watch. */
 void guests_watch_directory(struct vhost_port *port)
 {
@@ -201,6 +207,10 @@ static bool tick(uint64_t *next_ms)
 
 		port_tick(port);
 		soon |= port->leaving || port->paused;
+		if (port->listen_at_ms && guests.now_ms >= port->listen_at_ms) {
+			port->listen_at_ms = 0;
+			guests_watch(port, port->listener, false);
+		}
 		if (port->connection.deadline_ms)
 			*next_ms = RTE_MIN(*next_ms, port->connection.deadline_ms);
 		if (!port->try_at_ms || !port_is_free(port))

@@ -24,6 +24,9 @@ int guests_attach(struct vhost_port *port);
 void guests_detach(struct vhost_port *port);
 /* Looks at a descriptor of the port: its listener, or its guest's connection. */
 void guests_watch(struct vhost_port *port, int fd, bool is_guest);
+/* Does not look at the port's listener for some time: somebody is at the door who can not be let
+ * in, and would be told of again and again. */
+void guests_rest(struct vhost_port *port, uint64_t ms);
 /* The guest's connection is not read while a message of it waits. */
 void guests_pause(struct vhost_port *port, bool pause);
 /* Watches the port's directory for its socket to appear: fills port->watch. */

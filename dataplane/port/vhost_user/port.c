@@ -10,6 +10,7 @@
 #include "dataplane/port/vhost_user/guests.h"
 #include "dataplane/port/vhost_user/port.h"
 #include "dataplane/tables.h"
+#include "dataplane/worker_idle.h"
 
 #define MESSAGES_A_TURN 32 /* of one guest before the others have theirs */
 
@@ -25,10 +26,14 @@ static void publish(void *arg, unsigned q, struct guest_ring *ring)
 	atomic_store_explicit(&device->ring[q], ring, memory_order_release);
 	if (ring)
 		atomic_store(&device->accepts, ring->accepts);
-	if (ring)
-		atomic_fetch_or(&device->guest, bit);
-	else
+	if (!ring) {
 		atomic_fetch_and(&device->guest, ~bit);
+		return;
+	}
+	atomic_fetch_or(&device->guest, bit);
+	/* Whoever waits does not wait for its kicks yet. */
+	if (q & 1)
+		workers_wake();
 }
 
 static uint64_t grace_start(void *arg)
@@ -63,8 +68,14 @@ bool port_is_settled(const struct vhost_port *port)
 	return GUEST_QUEUES(atomic_load(&port->device->guest), GUEST_RX_SHIFT);
 }
 
+static void unwatch(void *arg, unsigned worker, int fd)
+{
+	(void)arg;
+	worker_unwatch(worker_at(worker), fd);
+}
+
 static const struct session_ops session_ops = {
-        publish, grace_start, grace_over, may_send, log_text};
+        publish, grace_start, grace_over, may_send, unwatch, log_text};
 
 /* ---- connection ---- */
 

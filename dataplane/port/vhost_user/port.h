@@ -26,6 +26,7 @@ struct vhost_port {
 	uint64_t try_at_ms; /* client mode: when to connect next, 0: not by time */
 	unsigned tries;     /* since something happened */
 	uint64_t refused_since_ms;
+	uint64_t listen_at_ms; /* server mode: its listener is not looked at until then, 0: it is */
 	bool busy; /* client mode: the last try found somebody who has not accepted it yet */
 
 	/* The guests thread writes, anybody reads. */

@@ -57,6 +57,7 @@ struct guest_ring {
 	bool csum_in;    /* the guest may leave checksums and segmentation to us */
 	uint8_t accepts; /* enum offload that it takes */
 	uint8_t header;  /* bytes of its virtio_net_hdr */
+	int kick_fd;     /* an eventfd that its driver writes to; -1: none, it must be polled */
 	/* Guests thread swaps, workers read: -1 none. An old one is closed after a grace period. */
 	_Atomic int call_fd;
 	/* Worker writes, guests thread reads and clears. */
@@ -70,6 +71,11 @@ struct guest_ring {
 	uint16_t signalled; /* used index at the last notification */
 	uint16_t n_taken;   /* buffers taken and not returned: in this batch */
 	uint16_t taken_slots;
+	/* Its driver was asked to kick. From the first packets on it is not (ring_disarm). */
+	bool armed;
+	/* 1 + index of the worker that waits for kick_fd, 0: none. The guests thread clears it when
+	 * it takes the descriptor away, while no worker is in the ring. */
+	uint8_t watcher;
 	struct {
 		uint16_t id, slots;
 	} taken[PR_BATCH];
@@ -79,6 +85,12 @@ const char *ring_error_text(unsigned error);
 
 /* Marks a ring as broken: the guests thread stops it and says so. Returns 0. Worker. */
 unsigned ring_fail(struct guest_ring *ring, enum ring_error error);
+
+/* Asks the driver to kick when it makes a buffer available, or no longer (virtio 1.1, 2.6.10,
+ * 2.7.10). Whoever arms a ring puts a full fence behind it and looks at the ring once more. The
+ * worker that polls it, or the guests thread while no worker sees it. */
+void ring_arm(struct guest_ring *ring);
+void ring_disarm(struct guest_ring *ring);
 
 /* Takes up to n packets (at most PR_BATCH - batch->count) that the guest sent: new entries whose
  * heads are copies and whose rest lies in the guest. Returns how many. The first packet that can

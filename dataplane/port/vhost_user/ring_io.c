@@ -11,6 +11,30 @@ unsigned ring_fail(struct guest_ring *ring, enum ring_error error)
 	return 0;
 }
 
+void ring_arm(struct guest_ring *ring)
+{
+	if (ring->is_packed)
+		store16(&ring->device_event->flags, VRING_PACKED_EVENT_FLAG_ENABLE);
+	else if (ring->event_index)
+		store16(&ring->used->ring[ring->size], ring->next_avail);
+	else
+		store16(&ring->used->flags, 0);
+	ring->armed = true;
+}
+
+/* With event indexes there is no "off": an index that was passed already comes again after 65535
+ * buffers, with one kick too many. */
+void ring_disarm(struct guest_ring *ring)
+{
+	if (ring->is_packed)
+		store16(&ring->device_event->flags, VRING_PACKED_EVENT_FLAG_DISABLE);
+	else if (ring->event_index)
+		store16(&ring->used->ring[ring->size], (uint16_t)(ring->next_avail - 1));
+	else
+		store16(&ring->used->flags, VRING_USED_F_NO_NOTIFY);
+	ring->armed = false;
+}
+
 const char *ring_error_text(unsigned error)
 {
 	static const char *const text[] = {

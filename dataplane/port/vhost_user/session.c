@@ -271,12 +271,18 @@ static void replace_fd(int *place, int *fds, int fd)
 
 static int set_vring_kick(struct session *session, struct vu_message *m, int *fds, unsigned n_fds)
 {
-	int fd;
+	int fd, rc;
 	struct session_queue *queue = queue_fd(session, m, fds, n_fds, &fd);
 
 	if (!queue)
 		return -EINVAL;
-	replace_fd(&queue->kick_fd, fds, fd);
+	/* A worker may be waiting for the old one. */
+	rc = quiesce(session, 1u << (queue - session->queue));
+	if (rc)
+		return rc;
+	queue_set_kick(session, queue, fd);
+	if (fd >= 0)
+		fds[0] = -1; /* ours now */
 	queue->kicked = true;
 	queue->broken = false;
 	return 0;

@@ -20,6 +20,8 @@ struct session_ops {
 	bool (*grace_over)(void *arg, uint64_t token);
 	/* Whether guests may send already (guests_settled). */
 	bool (*may_send)(void *arg);
+	/* That worker shall not wait for kicks on fd any more: it is about to be closed. */
+	void (*unwatch)(void *arg, unsigned worker, int fd);
 	void (*log)(void *arg, int priority, const char *text);
 };
 

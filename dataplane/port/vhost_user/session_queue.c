@@ -31,11 +31,20 @@ static void close_fd(int fd)
 		close(fd);
 }
 
+void queue_set_kick(struct session *session, struct session_queue *queue, int fd)
+{
+	if (queue->ring.watcher)
+		session->ops->unwatch(session->arg, queue->ring.watcher - 1u, queue->kick_fd);
+	queue->ring.watcher = 0;
+	close_fd(queue->kick_fd);
+	queue->kick_fd = fd;
+}
+
 void queue_reset(struct session *session, unsigned q)
 {
 	struct session_queue *queue = &session->queue[q];
 
-	close_fd(queue->kick_fd);
+	queue_set_kick(session, queue, -1);
 	close_fd(queue->err_fd);
 	close_fd(atomic_load(&queue->ring.call_fd));
 	queue_init(session, q);
@@ -195,17 +204,6 @@ static void set_indexes(struct session_queue *queue, struct guest_ring *ring)
 		find_packed_place(ring);
 }
 
-/* Workers poll: the driver need not kick (virtio 1.1, 2.6.10, 2.7.10). */
-static void suppress_kicks(const struct guest_ring *ring)
-{
-	if (ring->is_packed)
-		store16(&ring->device_event->flags, VRING_PACKED_EVENT_FLAG_DISABLE);
-	else if (ring->event_index)
-		store16(&ring->used->ring[ring->size], (uint16_t)(ring->next_avail - 1));
-	else
-		store16(&ring->used->flags, VRING_USED_F_NO_NOTIFY);
-}
-
 static uint8_t accepted(const struct session *session)
 {
 	uint8_t accepts = 0;
@@ -276,7 +274,8 @@ void queue_refresh(struct session *session, unsigned q)
 	ring->n_taken = ring->taken_slots = 0;
 	ring->signalled_valid = false;
 	atomic_store(&ring->error, RING_OK);
-	suppress_kicks(ring);
+	ring->kick_fd = queue->kick_fd;
+	ring_disarm(ring);
 	session->ops->publish(session->arg, q, ring);
 	queue->published = queue->started = true;
 }

@@ -17,6 +17,9 @@ void queue_refresh(struct session *session, unsigned q);
 /* 1 when a worker found it broken: stopped and logged. */
 unsigned queue_check(struct session *session, unsigned q);
 
+/* Its kick descriptor is another one (-1: none), the old one is closed. No worker is in it. */
+void queue_set_kick(struct session *session, struct session_queue *queue, int fd);
+
 /* Whether another descriptor can wait for the workers to let go of it. */
 bool session_can_swap(struct session *session);
 /* Gives the workers another call descriptor (-1: none); the old one is closed later. */

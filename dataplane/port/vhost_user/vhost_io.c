@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Receiving from and sending to guests: which queue. Workers only. */
-#include <rte_hash_crc.h>
 #include <rte_prefetch.h>
 #include <rte_spinlock.h>
 
+#include "dataplane/flow_hash.h"
 #include "dataplane/port/vhost_user/ring.h"
 #include "dataplane/port/vhost_user/vhost.h"
-#include "dataplane/worker.h"
+#include "dataplane/worker_idle.h"
 
 static inline struct guest_ring *ring_of(struct device *device, unsigned q)
 {
@@ -25,9 +25,33 @@ static unsigned vhost_rx(struct device *device, uint16_t queue, struct batch *ba
 	if (!ring)
 		return 0;
 	n = ring->is_packed ? packed_rx(ring, batch, n) : split_rx(ring, batch, n);
-	if (n)
-		batch->source[batch->n_sources++] = ring;
+	if (!n)
+		return 0;
+	if (unlikely(ring->armed))
+		ring_disarm(ring);
+	batch->source[batch->n_sources++] = ring;
 	return n;
+}
+
+/* A queue that does not run has nothing to tell; who starts it wakes the workers. */
+static bool vhost_arm(struct device *device, uint16_t queue, struct worker *worker)
+{
+	struct guest_ring *ring = ring_of(device, 2u * queue + 1);
+	uint8_t us = (uint8_t)(worker->index + 1);
+
+	if (!ring)
+		return true;
+	if (ring->kick_fd < 0)
+		return false;
+	if (ring->watcher != us) {
+		/* It came from another worker. */
+		if (ring->watcher)
+			worker_unwatch(worker_at(ring->watcher - 1u), ring->kick_fd);
+		ring->watcher = worker_watch(worker, ring->kick_fd) ? us : 0;
+	}
+	if (ring->watcher && !ring->armed)
+		ring_arm(ring);
+	return ring->watcher;
 }
 
 static void signal_if_wanted(struct worker *worker, struct guest_ring *ring)
@@ -66,9 +90,7 @@ void vhost_finish(struct worker *worker, struct batch *batch)
 		signal_all(worker);
 }
 
-/* One queue, one burst; a lock wherever there are several workers: which of them owns a queue
- * depends on which queues run, and while a guest starts or stops one, two workers may see different
- * sets. */
+/* One queue, one burst; a lock wherever there are several workers, never two at once. */
 static uint64_t send_queue(struct device *device, struct worker *worker, unsigned queue, bool lock,
         struct batch *batch, uint64_t mask)
 {
@@ -96,58 +118,34 @@ static uint64_t send_queue(struct device *device, struct worker *worker, unsigne
 	return sent;
 }
 
-/* Addresses and ports of both ends for IPv4, addresses for IPv6, MACs else: all packets of a flow
- * give one value. */
-static inline uint32_t flow_hash(const struct batch *batch, uint64_t i)
-{
-	const uint8_t *head = batch->head[i];
-	unsigned length = batch->head_length[i];
-	uint64_t a, b = 0;
-
-	if (length < 34)
-		return 0;
-	if (head[12] == 0x08 && head[13] == 0x00) {
-		memcpy(&a, head + 26, 8);
-		/* Ports too, unless it is a fragment. */
-		if (length >= 38 && head[14] == 0x45 && !((head[20] & 0x3f) | head[21]) &&
-		        (head[23] == 6 || head[23] == 17))
-			memcpy(&b, head + 34, 4);
-	} else if (head[12] == 0x86 && head[13] == 0xdd && length >= 54) {
-		uint64_t part[4];
-
-		memcpy(part, head + 22, sizeof(part));
-		a = part[0] ^ part[2];
-		b = part[1] ^ part[3];
-	} else {
-		memcpy(&a, head, 8);
-		memcpy(&b, head + 8, 4);
-	}
-	return rte_hash_crc_8byte(a, rte_hash_crc_8byte(b, 0));
-}
-
-/* Several queues are ours: each flow keeps to one. */
+/* Each flow keeps to one queue, whichever worker sends it: a sender's queue may move to another
+ * worker while its flows go on. Workers begin at different queues, not to meet at their locks. */
 static uint64_t send_spread(struct device *device, struct worker *worker, const uint8_t *queues,
         unsigned n_queues, struct batch *batch, uint64_t mask)
 {
+	unsigned first = worker->index * n_queues / shared->n_workers;
 	uint64_t part[PR_QUEUES_MAX] = {0}, sent = 0;
 	bool lock = shared->n_workers > 1;
 
 	BATCH_FOREACH (i, mask)
-		part[(flow_hash(batch, i) >> 8) % n_queues] |= UINT64_C(1) << i;
-	for (unsigned q = 0; q < n_queues; q++)
+		part[flow_queue(flow_hash(batch->head[i], batch->head_length[i]), n_queues)] |=
+		        UINT64_C(1) << i;
+	for (unsigned k = 0; k < n_queues; k++) {
+		unsigned q = (first + k) % n_queues;
+
 		if (part[q])
 			sent |= send_queue(device, worker, queues[q], lock, batch, part[q]);
+	}
 	return sent;
 }
 
-/* Worker w owns queues q with q mod W == w; with fewer queues than workers they are shared. */
 static uint64_t vhost_tx(
         struct device *device, struct worker *worker, struct batch *batch, uint64_t mask)
 {
 	uint64_t guest = atomic_load_explicit(&device->guest, memory_order_relaxed);
 	unsigned running = GUEST_QUEUES(guest, GUEST_RX_SHIFT);
-	uint8_t queues[PR_QUEUES_MAX], own[PR_QUEUES_MAX];
-	unsigned n = 0, n_own = 0;
+	uint8_t queues[PR_QUEUES_MAX];
+	unsigned n = 0;
 
 	if (likely(running == 1))
 		return send_queue(device, worker, 0, shared->n_workers > 1, batch, mask);
@@ -159,13 +157,7 @@ static uint64_t vhost_tx(
 	for (unsigned q = 0; q < PR_QUEUES_MAX; q++)
 		if (running & 1u << q)
 			queues[n++] = (uint8_t)q;
-	if (n < shared->n_workers)
-		return send_queue(device, worker, queues[worker->index % n], true, batch, mask);
-	for (unsigned q = worker->index; q < n; q += shared->n_workers)
-		own[n_own++] = queues[q];
-	if (n_own == 1)
-		return send_queue(device, worker, own[0], shared->n_workers > 1, batch, mask);
-	return send_spread(device, worker, own, n_own, batch, mask);
+	return send_spread(device, worker, queues, n, batch, mask);
 }
 
 /* The line that says how many buffers the guest has for us: another core wrote it last. */
@@ -204,4 +196,5 @@ const struct device_ops vhost_ops = {
         .tx = vhost_tx,
         .prepare = vhost_prepare,
         .approach = vhost_approach,
+        .arm = vhost_arm,
 };

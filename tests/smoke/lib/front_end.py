@@ -16,6 +16,7 @@ SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE, GET_VRING_BASE = 8, 9, 10, 11
 SET_VRING_KICK, SET_VRING_CALL, GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES = 12, 13, 15, 16
 GET_QUEUE_NUM, SET_VRING_ENABLE = 17, 18
 VERSION, REPLY = 1, 4
+NO_FD = 1 << 8
 MRG_RXBUF, MQ, PROTOCOL_FEATURES, VERSION_1 = 1 << 15, 1 << 22, 1 << 30, 1 << 32
 HEADER = 12          # struct virtio_net_hdr_mrg_rxbuf
 BASE = 0x100000000   # guest physical and user address of the memory
@@ -43,6 +44,7 @@ class FrontEnd:
         self.memory_fd = -1
         self.fds = []
         self.sent = 0
+        self.kickless = False   # to be polled: no kick descriptors
         if serve:
             self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             if os.path.exists(path):
@@ -181,7 +183,10 @@ class FrontEnd:
                 self.send(SET_VRING_BASE, struct.pack('=II', q, 0))
                 self.send(SET_VRING_ADDR, struct.pack(
                     '=IIQQQQ', q, 0, desc, desc + 12288, desc + 8192, 0))
-            self.send(request, struct.pack('=Q', q), [fd])
+            if request == SET_VRING_KICK and self.kickless:
+                self.send(request, struct.pack('=Q', q | NO_FD))
+            else:
+                self.send(request, struct.pack('=Q', q), [fd])
 
     # ---- packets, on the first queue pair ----
 
@@ -198,7 +203,13 @@ class FrontEnd:
             self.memory[avail + 4 + 2 * slot:avail + 6 + 2 * slot] = struct.pack('=H', slot)
             self.sent += 1
         self.memory[avail + 2:avail + 4] = struct.pack('=H', self.sent & 0xffff)
-        os.eventfd_write(self.fds[3], 1)
+        if not self.kickless and self.wants_kick():
+            os.eventfd_write(self.fds[3], 1)
+
+    def wants_kick(self):
+        """Whether the back end wants to be told of frames (VRING_USED_F_NO_NOTIFY)."""
+        at = AREA + 12288
+        return not struct.unpack('=H', self.memory[at:at + 2])[0] & 1
 
     def used(self):
         """How many of the frames sent the back end has given back (modulo 65536)."""

@@ -16,14 +16,15 @@ class Stream:
     """
 
     def __init__(self, lab, daemon, name='stream', bridged=None, routed=None, window=128, net=1,
-                 timeout=8000, arguments=()):
+                 timeout=8000, arguments=(), queues=1, flows=16):
         self.lab = lab
         self.daemon = daemon
         self.name = name
         self.json_file = f'{lab.dir}/{name}.json'
         self.ports = []
+        self.queues = queues
         argv = ['--cpu', lab.cpus[-1], '--main-cpu', lab.cpus[-1], '--window', window,
-                '--timeout', timeout, '--duration', 3600, '--json', self.json_file, '--flows', 16,
+                '--timeout', timeout, '--duration', 3600, '--json', self.json_file, '--flows', flows,
                 '--wait-link', 30]
         pairs = []
         for network, gateway in ((bridged, None), (routed, True)):
@@ -44,10 +45,12 @@ class Stream:
         name = f'{self.name}{index}'
         path = self.lab.socket_path(name)
         port = self.daemon.call('port.add', name=name, kind='vhost-user', network=network, socket=path,
-                                addresses=[f'{address}/24'])['port']
+                                addresses=[f'{address}/24'], queues=self.queues)['port']
         self.ports.append(name)
-        argv = ['--port', f'net_virtio_user{index},path={path},server=1,queue_size=1024',
+        argv = ['--port', f'net_virtio_user{index},path={path},server=1,queue_size=1024,queues={self.queues}',
                 '--mac', port['mac'], '--ip', address]
+        if self.queues > 1:
+            argv += ['--queues', str(self.queues)]
         return argv + (['--gw', gateway] if gateway else [])
 
     def count(self):
