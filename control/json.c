@@ -71,25 +71,33 @@ void json_add_i64(cJSON *object, const char *name, int64_t value)
 	cJSON_AddRawToObject(object, name, text);
 }
 
+void json_add_text(cJSON *object, const char *name, const char *text)
+{
+	cJSON *item = cJSON_CreateString(text);
+
+	if (item && !cJSON_AddItemToObjectCS(object, name, item))
+		cJSON_Delete(item);
+}
+
 void json_add_mac(cJSON *object, const char *name, const struct pr_mac *mac)
 {
 	char text[PR_MAC_STRLEN];
 
-	cJSON_AddStringToObject(object, name, pr_mac_format(mac, text));
+	json_add_text(object, name, pr_mac_format(mac, text));
 }
 
 void json_add_ip(cJSON *object, const char *name, const struct pr_ip *ip)
 {
 	char text[PR_IP_STRLEN];
 
-	cJSON_AddStringToObject(object, name, pr_ip_format(ip, text));
+	json_add_text(object, name, pr_ip_format(ip, text));
 }
 
 void json_add_prefix(cJSON *object, const char *name, const struct pr_prefix *prefix)
 {
 	char text[PR_PREFIX_STRLEN];
 
-	cJSON_AddStringToObject(object, name, pr_prefix_format(prefix, text));
+	json_add_text(object, name, pr_prefix_format(prefix, text));
 }
 
 void json_append_mac(cJSON *array, const struct pr_mac *mac)

@@ -51,10 +51,14 @@ void object_on_rollback(struct request *request, method_fn *run, cJSON *params)
 int object_store(struct request *request, const char *kind, const char *key, const cJSON *body,
         method_fn *undo, cJSON *undo_params)
 {
-	int rc;
-
 	object_on_rollback(request, undo, undo_params);
-	rc = request->replay ? 0 : state_put(kind, key, body);
+	return object_put(request, kind, key, body);
+}
+
+int object_put(struct request *request, const char *kind, const char *key, const cJSON *body)
+{
+	int rc = request->replay ? 0 : state_put(kind, key, body);
+
 	if (rc)
 		return request_fail_storage(request, rc);
 	replay_forget(kind, key);

@@ -25,6 +25,9 @@
 int object_store(struct request *request, const char *kind, const char *key, const cJSON *body,
         method_fn *undo, cJSON *undo_params);
 
+/* The same without an undo: the caller has registered one. */
+int object_put(struct request *request, const char *kind, const char *key, const cJSON *body);
+
 /* Deletes what is stored under key, unless the request is a replay. Call it before the data plane
  * is touched: when the request fails afterwards, rpc takes the row back. Returns 0 or -1. */
 int object_unstore(struct request *request, const char *kind, const char *key);
@@ -164,6 +167,10 @@ const char *route_owner_name(const struct dp_route *route);
 /* Whether the table's route is what is wanted, and works. */
 bool route_same(const struct dp_route *wanted, const struct dp_route *present);
 cJSON *route_json(const struct dp_route *route, const char *port, bool active);
+/* Registers that `run` (route_add or route_del) takes the change back, as object_on_rollback does.
+ * Cheap: most changes stay. port: as named by the request, "" for none. */
+void route_on_rollback(struct request *request, method_fn *run, const char *network,
+        const struct dp_route *route, const char *port);
 /* What is stored of a static route and what route.add takes. */
 cJSON *route_body(const struct dp_route *route, const char *port);
 void route_key(char key[OBJECT_KEY_MAX], const char *network, const struct pr_prefix *prefix);

@@ -9,16 +9,6 @@ bool route_exact(uint16_t network, const struct pr_prefix *prefix, struct dp_rou
 	return dp_route_find(network, prefix, route) == 0;
 }
 
-static cJSON *key_params(const char *network, const struct pr_prefix *prefix, const char *owner)
-{
-	cJSON *params = cJSON_CreateObject();
-
-	cJSON_AddStringToObject(params, "network", network);
-	json_add_prefix(params, "prefix", prefix);
-	cJSON_AddStringToObject(params, "owner", owner);
-	return params;
-}
-
 static int route_conflict(struct request *request, const char *owner)
 {
 	return request_fail(request, PR_ERR_CONFLICT, "prefix",
@@ -88,7 +78,7 @@ int route_add(struct request *request)
 	struct dp_route route;
 	uint8_t number;
 	bool missing, active;
-	cJSON *body, *undo;
+	cJSON *body;
 	int rc;
 
 	if (!network || owner_number(request, owner, &number) ||
@@ -100,16 +90,15 @@ int route_add(struct request *request)
 	active = !missing;
 	if (route_install(request, &route, port, &active))
 		return -1;
-	undo = key_params(network->spec.name, &route.prefix, owner);
-	body = route_body(&route, port);
-	route_key(key, network->spec.name, &route.prefix);
-	if (number)
-		object_on_rollback(request, route_del, undo);
-	else
-		rc = object_store(request, KIND_ROUTE, key, body, route_del, undo);
-	cJSON_Delete(body);
-	if (rc < 0)
-		return rc;
+	route_on_rollback(request, route_del, network->spec.name, &route, port);
+	if (!number) {
+		body = route_body(&route, port);
+		route_key(key, network->spec.name, &route.prefix);
+		rc = object_put(request, KIND_ROUTE, key, body);
+		cJSON_Delete(body);
+		if (rc)
+			return rc;
+	}
 	return object_created(request, "route", route_json(&route, port, active));
 }
 
@@ -133,7 +122,7 @@ static int route_del_static(
 		return -1;
 	if (entry->active && dp_route_del(&entry->route, 1, &removed, &error))
 		return request_fail_dp(request, &error);
-	object_on_rollback(request, route_add, route_body(&entry->route, entry->port));
+	route_on_rollback(request, route_add, network->spec.name, &entry->route, entry->port);
 	route_static_drop(entry);
 	return object_removed(request, true);
 }
@@ -162,7 +151,8 @@ int route_del(struct request *request)
 		return object_removed(request, false);
 	if (dp_route_del(&route, 1, &removed, &error))
 		return request_fail_dp(request, &error);
-	object_on_rollback(request, route_add, route_body(&route, port_name(route.port)));
+	route_on_rollback(
+	        request, route_add, network->spec.name, &route, port_name(route.port));
 	return object_removed(request, true);
 }
 

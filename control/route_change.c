@@ -236,7 +236,8 @@ static int store_static(struct request *request, const struct route_change *chan
 /* Forgets a static route and registers that it comes back should the commit fail. */
 static void forget_static(struct request *request, struct static_route *entry)
 {
-	object_on_rollback(request, route_add, route_body(&entry->route, entry->port));
+	route_on_rollback(request, route_add, network_name(entry->route.network), &entry->route,
+	        entry->port);
 	route_static_drop(entry);
 }
 
@@ -254,13 +255,12 @@ static void remember_static(struct request *request, const struct route_change *
 	for (size_t i = 0; i < change->n_add; i++) {
 		const struct dp_route *route = &change->add[i];
 		struct static_route *entry = route_static_find(network, &route->prefix);
-		cJSON *undo = route_body(route, "");
 
 		if (entry)
 			forget_static(request, entry);
 		if (route_static_put(route, port_name(route->port), true))
 			log_message(LOG_ERR, "out of memory: a static route is not listed");
-		object_on_rollback(request, route_del, undo);
+		route_on_rollback(request, route_del, network, route, "");
 	}
 }
 

@@ -219,12 +219,12 @@ cJSON *route_body(const struct dp_route *route, const char *port)
 {
 	cJSON *body = cJSON_CreateObject();
 
-	cJSON_AddStringToObject(body, "network", network_name(route->network));
+	json_add_text(body, "network", network_name(route->network));
 	json_add_prefix(body, "prefix", &route->prefix);
 	json_add_ip(body, "gateway", &route->gateway);
-	cJSON_AddStringToObject(body, "port", port);
-	cJSON_AddStringToObject(body, "type", route_type_name(route->type));
-	cJSON_AddStringToObject(body, "owner", route_owner_name(route));
+	json_add_text(body, "port", port);
+	json_add_text(body, "type", route_type_name(route->type));
+	json_add_text(body, "owner", route_owner_name(route));
 	return body;
 }
 
@@ -232,7 +232,7 @@ cJSON *route_json(const struct dp_route *route, const char *port, bool active)
 {
 	cJSON *answer = route_body(route, port);
 
-	cJSON_AddStringToObject(answer, "state", active ? "active" : "inactive");
+	json_add_text(answer, "state", active ? "active" : "inactive");
 	return answer;
 }
 

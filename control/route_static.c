@@ -152,12 +152,8 @@ void route_network_gone(struct request *request, const struct network *network)
 	struct static_route **entries = route_static_of(network, &n);
 
 	for (size_t i = 0; i < n; i++) {
-		cJSON *body = route_body(&entries[i]->route, entries[i]->port);
-
-		/* The index has no name any more. */
-		cJSON_ReplaceItemInObjectCaseSensitive(
-		        body, "network", cJSON_CreateString(network->spec.name));
-		object_on_rollback(request, route_add, body);
+		route_on_rollback(request, route_add, network->spec.name, &entries[i]->route,
+		        entries[i]->port);
 		route_static_drop(entries[i]);
 	}
 	free(entries);

@@ -14,8 +14,10 @@
 
 #define PATH_LEN 128 /* of error.field */
 
-/* Where in params the check is: "cni.ifname", "routes[3].prefix". */
+/* Where in params the check is: "cni.ifname", "routes[3].prefix". Nearly all requests are right and
+ * need no names, so a check goes without them, and once more with them when something is wrong. */
 struct place {
+	bool named;
 	char text[PATH_LEN];
 };
 
@@ -38,6 +40,10 @@ static struct place member(const struct place *base, const char *name)
 	struct place place;
 	int n;
 
+	place.named = base->named;
+	place.text[0] = '\0';
+	if (!place.named)
+		return place;
 	n = snprintf(place.text, sizeof(place.text), "%.*s%s", PATH_LEN / 2, base->text,
 	        *base->text ? "." : "");
 	snprintf(place.text + n, sizeof(place.text) - (size_t)n, "%s", verb_clip(name, word));
@@ -48,7 +54,10 @@ static struct place element(const struct place *base, unsigned index)
 {
 	struct place place;
 
-	snprintf(place.text, sizeof(place.text), "%.100s[%u]", base->text, index);
+	place.named = base->named;
+	place.text[0] = '\0';
+	if (place.named)
+		snprintf(place.text, sizeof(place.text), "%.100s[%u]", base->text, index);
 	return place;
 }
 
@@ -375,9 +384,10 @@ static int check_object(const cJSON *object, const struct shape *shape, const st
 	return 0;
 }
 
-int verb_check(const struct verb *verb, const cJSON *params, struct verb_error *error)
+static int check_params(
+        const struct verb *verb, const cJSON *params, bool named, struct verb_error *error)
 {
-	const struct place top = {""};
+	const struct place top = {.named = named};
 	struct shape shape;
 
 	memset(error, 0, sizeof(*error));
@@ -394,6 +404,13 @@ int verb_check(const struct verb *verb, const cJSON *params, struct verb_error *
 			return -EINVAL;
 	}
 	return check_object(params, &shape, &top, error);
+}
+
+int verb_check(const struct verb *verb, const cJSON *params, struct verb_error *error)
+{
+	int rc = check_params(verb, params, false, error);
+
+	return rc ? check_params(verb, params, true, error) : 0;
 }
 
 void verb_drop_out(const struct verb *verb, cJSON *params)

@@ -41,14 +41,14 @@ static struct {
 	_Atomic bool stop;
 	uint64_t start_ms, now_ms, last_tick_ms;
 	struct retired *oldest, **newest, *unused;
-	/* One transaction at a time: the control thread waits for it. */
+	/* Who may write the tables: one thread at a time, in the order in which they asked. Under
+	 * lock, which nobody holds for longer than it takes to draw or call a number. */
 	pthread_mutex_t lock;
-	pthread_cond_t done;
-	int (*fn)(void *arg); /* control writes, tables clears; under lock */
-	void *arg;
-	int result;
-	_Atomic bool posted;
-} tables = {.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
+	pthread_cond_t called;
+	uint64_t next_number, served;
+	_Atomic bool dozing; /* the thread is about to sleep as if nothing waited for a grace period;
+	                      * a transaction that retires something clears it */
+} tables = {.lock = PTHREAD_MUTEX_INITIALIZER, .called = PTHREAD_COND_INITIALIZER};
 
 struct counters *tables_counters;
 
@@ -82,31 +82,27 @@ void tables_wake(void)
 		eventfd_write(tables.wake, 1);
 }
 
-int tables_call(int (*fn)(void *arg), void *arg)
+/* ---- the one writer: whoever's turn it is ---- */
+
+/* First come, first served: a plain mutex would let a thread that is always busy take it again and
+ * again before one that waits has woken up. */
+static void turn_take(void)
 {
-	int result;
+	uint64_t number;
 
 	pthread_mutex_lock(&tables.lock);
-	tables.fn = fn;
-	tables.arg = arg;
-	atomic_store(&tables.posted, true);
-	tables_wake();
-	while (tables.fn)
-		pthread_cond_wait(&tables.done, &tables.lock);
-	result = tables.result;
+	number = tables.next_number++;
+	while (tables.served != number)
+		pthread_cond_wait(&tables.called, &tables.lock);
 	pthread_mutex_unlock(&tables.lock);
-	return result;
+	tables.now_ms = clock_ms() - tables.start_ms;
 }
 
-static void run_transaction(void)
+static void turn_give(void)
 {
-	if (!atomic_load(&tables.posted))
-		return;
 	pthread_mutex_lock(&tables.lock);
-	atomic_store(&tables.posted, false);
-	tables.result = tables.fn(tables.arg);
-	tables.fn = NULL;
-	pthread_cond_signal(&tables.done);
+	if (++tables.served != tables.next_number)
+		pthread_cond_broadcast(&tables.called);
 	pthread_mutex_unlock(&tables.lock);
 }
 
@@ -159,6 +155,21 @@ static void reclaim(bool wait)
 		item->next = tables.unused;
 		tables.unused = item;
 	}
+}
+
+int tables_call(int (*fn)(void *arg), void *arg)
+{
+	bool look_sooner;
+	int result;
+
+	turn_take();
+	result = fn(arg);
+	reclaim(false);
+	look_sooner = tables.oldest && atomic_exchange(&tables.dozing, false);
+	turn_give();
+	if (look_sooner)
+		tables_wake();
+	return result;
 }
 
 void tables_reclaim_wait(void)
@@ -277,11 +288,31 @@ static void sleep_until_needed(void)
 	/* Whoever posted before it could see asleep is seen here. */
 	for (unsigned w = 0; w < shared->n_workers; w++)
 		pending |= worker_at(w) && !rte_ring_empty(worker_at(w)->events);
-	if (!pending && !atomic_load(&tables.posted) && !atomic_load(&tables.stop))
-		poll(&wait, 1, tables.oldest ? GRACE_TICK_MS : TICK_MS);
+	if (!pending && !atomic_load(&tables.stop))
+		poll(&wait, 1, atomic_load(&tables.dozing) ? TICK_MS : GRACE_TICK_MS);
 	atomic_store(&tables.asleep, false);
 	if (poll(&wait, 1, 0) == 1)
 		eventfd_read(tables.wake, &value);
+}
+
+/* Returns whether any worker's ring may hold more. */
+static bool one_turn(void)
+{
+	bool more;
+
+	turn_take();
+	more = take_events();
+	if (tables.now_ms - tables.last_tick_ms >= TICK_MS) {
+		tables.last_tick_ms = tables.now_ms;
+		neighbours_tick(tables.now_ms);
+		ra_tick(tables.now_ms);
+		fdb_tick(tables.now_ms);
+		loads_sample(tables.now_ms);
+	}
+	reclaim(false);
+	atomic_store(&tables.dozing, !tables.oldest);
+	turn_give();
+	return more;
 }
 
 static void *tables_main(void *arg)
@@ -291,20 +322,7 @@ static void *tables_main(void *arg)
 	/* Without a number of its own it would share the main thread's mempool cache. */
 	rte_thread_register();
 	while (!atomic_load(&tables.stop)) {
-		bool more;
-
-		tables.now_ms = clock_ms() - tables.start_ms;
-		run_transaction();
-		more = take_events();
-		if (tables.now_ms - tables.last_tick_ms >= TICK_MS) {
-			tables.last_tick_ms = tables.now_ms;
-			neighbours_tick(tables.now_ms);
-			ra_tick(tables.now_ms);
-			fdb_tick(tables.now_ms);
-			loads_sample(tables.now_ms);
-		}
-		reclaim(false);
-		if (!more)
+		if (!one_turn())
 			sleep_until_needed();
 	}
 	rte_thread_unregister();

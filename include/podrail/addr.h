@@ -94,8 +94,28 @@ static inline int pr_ip_parse(const char *text, struct pr_ip *ip)
 	return 0;
 }
 
+/* The decimal digits of a byte; returns what follows them. */
+static inline char *pr_byte_format(unsigned value, char *text)
+{
+	if (value >= 100)
+		*text++ = (char)('0' + value / 100);
+	if (value >= 10)
+		*text++ = (char)('0' + value / 10 % 10);
+	*text++ = (char)('0' + value % 10);
+	return text;
+}
+
 static inline const char *pr_ip_format(const struct pr_ip *ip, char text[PR_IP_STRLEN])
 {
+	char *end = text;
+
+	if (ip->family == AF_INET) { /* inet_ntop takes ten times as long */
+		for (unsigned i = 0; i < 4; i++) {
+			end = pr_byte_format(ip->v4[i], end);
+			*end++ = i < 3 ? '.' : '\0';
+		}
+		return text;
+	}
 	if (!ip->family || !inet_ntop(ip->family, ip->b, text, PR_IP_STRLEN))
 		text[0] = '\0';
 	return text;
@@ -162,10 +182,12 @@ static inline int pr_prefix_parse(const char *text, struct pr_prefix *prefix)
 static inline const char *pr_prefix_format(
         const struct pr_prefix *prefix, char text[PR_PREFIX_STRLEN])
 {
-	char address[PR_IP_STRLEN];
+	char *end;
 
-	snprintf(
-	        text, PR_PREFIX_STRLEN, "%s/%u", pr_ip_format(&prefix->addr, address), prefix->len);
+	pr_ip_format(&prefix->addr, text);
+	end = text + strlen(text);
+	*end++ = '/';
+	*pr_byte_format(prefix->len, end) = '\0';
 	return text;
 }
 
