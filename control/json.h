@@ -22,7 +22,8 @@ bool json_bool(const cJSON *object, const char *name, bool fallback);
 /* The array member, or NULL: cJSON_ArrayForEach walks NULL as an empty one. */
 const cJSON *json_array(const cJSON *object, const char *name);
 
-/* Adds a member. In what follows name is not copied: it must outlive the object, as a literal does. */
+/* Adds a member. In what follows name is not copied: it must outlive the object, as a literal does.
+ */
 void json_add_text(cJSON *object, const char *name, const char *text);
 /* Exact beyond 2^53, where a double is not. */
 void json_add_u64(cJSON *object, const char *name, uint64_t value);

@@ -208,7 +208,8 @@ static int start_server(void)
 	        .mode = config.socket_mode,
 	        .group = config.socket_gid,
 	        .read_group = config.read_gid,
-	        .handle = rpc_handle,
+	        .hold = rpc_hold,
+	        .flush = rpc_flush,
 	        .gone = objects_client_gone,
 	};
 	int rc;

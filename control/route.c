@@ -151,8 +151,7 @@ int route_del(struct request *request)
 		return object_removed(request, false);
 	if (dp_route_del(&route, 1, &removed, &error))
 		return request_fail_dp(request, &error);
-	route_on_rollback(
-	        request, route_add, network->spec.name, &route, port_name(route.port));
+	route_on_rollback(request, route_add, network->spec.name, &route, port_name(route.port));
 	return object_removed(request, true);
 }
 

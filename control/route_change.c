@@ -236,8 +236,8 @@ static int store_static(struct request *request, const struct route_change *chan
 /* Forgets a static route and registers that it comes back should the commit fail. */
 static void forget_static(struct request *request, struct static_route *entry)
 {
-	route_on_rollback(request, route_add, network_name(entry->route.network), &entry->route,
-	        entry->port);
+	route_on_rollback(
+	        request, route_add, network_name(entry->route.network), &entry->route, entry->port);
 	route_static_drop(entry);
 }
 

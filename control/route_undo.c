@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How a change of one route is taken back. A request in a million is, so nothing is made of it but a
- * copy until then. */
+/* How a change of one route is taken back. A request in a million is, so nothing is made of it but
+ * a copy until then. */
 #include "control/object.h"
 
 #include <stdlib.h>

@@ -14,20 +14,35 @@
 #include "control/state.h"
 #include "control/verbs.h"
 
-/* One request's answer, kept until the line's commit is known. */
+/* One request's answer, kept until the commit is known. */
 struct answer {
 	char *text;          /* NULL: a notification */
 	struct rpc_slice id; /* of the line, or a constant */
+	char *printed;       /* what id is a slice of when it had to be made */
 	bool changed;        /* may have changed something: a failed commit takes it back */
+};
+
+/* A line that was handled, and whose answers wait for the commit. */
+struct held {
+	struct answer *answers;
+	size_t n;
+	bool array;
 };
 
 /* The line that is being handled; one at a time, in the control thread. */
 static struct line {
 	struct client *client;
 	enum rpc_access access;
-	bool transaction;
 	size_t answers_size;
 } line;
+
+/* Lines that one commit is for. */
+static struct {
+	bool transaction;
+	size_t n;
+	size_t answers_size;
+	struct held lines[RPC_LINES_MAX];
+} group;
 
 /* ---- answers ---- */
 
@@ -177,12 +192,12 @@ static int begin_transaction(struct request *request)
 {
 	int rc;
 
-	if (line.transaction)
+	if (group.transaction)
 		return 0;
 	rc = state_begin();
 	if (rc)
 		return request_fail_storage(request, rc);
-	line.transaction = true;
+	group.transaction = true;
 	return 0;
 }
 
@@ -223,9 +238,8 @@ static struct rpc_slice id_of(const struct call *call, struct rpc_slice text, ch
 	return id;
 }
 
-/* text: where json stands in the line. printed: set when the answer's id had to be made (free). */
-static void handle_one(
-        const cJSON *json, struct rpc_slice text, struct answer *answer, char **printed)
+/* text: where json stands in the line. */
+static void handle_one(const cJSON *json, struct rpc_slice text, struct answer *answer)
 {
 	struct request request = {.client = line.client};
 	const struct method *method = NULL;
@@ -236,11 +250,11 @@ static void handle_one(
 	int rc;
 
 	if (parse_call(json, &call, &error)) {
-		answer->id = id_of(&call, text, printed);
+		answer->id = id_of(&call, text, &answer->printed);
 		answer->text = error_answer(answer->id, error.code, NULL, error.message);
 		return;
 	}
-	answer->id = id_of(&call, text, printed);
+	answer->id = id_of(&call, text, &answer->printed);
 	rc = admit(&request, &call, &verb, &method);
 	if (!rc) {
 		if (!call.params)
@@ -263,7 +277,7 @@ static void handle_one(
 	cJSON_Delete(no_params);
 }
 
-/* ---- one line ---- */
+/* ---- lines, and the commit that they wait for ---- */
 
 static void storage_failed(struct answer *answers, size_t n, int rc)
 {
@@ -278,105 +292,139 @@ static void storage_failed(struct answer *answers, size_t n, int rc)
 	}
 }
 
-static void finish_transaction(struct answer *answers, size_t n)
+static void finish_transaction(void)
 {
-	int rc = line.transaction ? state_commit() : 0;
+	int rc = group.transaction ? state_commit() : 0;
 
-	line.transaction = false;
+	group.transaction = false;
 	rpc_undo_until(NULL, rc != 0);
-	if (rc)
-		storage_failed(answers, n, rc);
+	for (size_t i = 0; rc && i < group.n; i++)
+		storage_failed(group.lines[i].answers, group.lines[i].n, rc);
 }
 
-/* Joins the answers, which are freed: as an array, or the only one as it is. */
-static char *join(struct answer *answers, size_t n, bool array, size_t *size)
+/* Room for the line's answers, its brackets and its end. */
+static size_t room_of(const struct held *held)
 {
-	char *text = NULL, *at;
-	size_t total = 3;
+	size_t total = 4;
+
+	for (size_t i = 0; i < held->n; i++)
+		total += held->answers[i].text ? strlen(held->answers[i].text) + 1 : 0;
+	return total;
+}
+
+/* Appends the line's answers, which are freed: as an array, or the only one as it is. Nothing when
+ * there is none, or no room (at is NULL). */
+static char *join(struct held *held, char *at)
+{
 	bool any = false;
 
-	for (size_t i = 0; i < n; i++)
-		total += answers[i].text ? strlen(answers[i].text) + 1 : 0;
-	text = malloc(total);
-	at = text;
-	for (size_t i = 0; i < n; i++) {
-		if (text && answers[i].text) {
-			if (array)
+	for (size_t i = 0; i < held->n; i++) {
+		struct answer *answer = &held->answers[i];
+
+		if (at && answer->text) {
+			if (held->array)
 				*at++ = any ? ',' : '[';
-			at = stpcpy(at, answers[i].text);
+			at = stpcpy(at, answer->text);
 			any = true;
 		}
-		free(answers[i].text);
+		free(answer->text);
+		free(answer->printed);
 	}
-	if (!any) {
+	free(held->answers);
+	if (any && held->array)
+		*at++ = ']';
+	if (any)
+		*at++ = '\n';
+	return at;
+}
+
+char *rpc_flush(size_t *size)
+{
+	char *text = NULL, *end;
+	size_t room = 1;
+
+	*size = 0;
+	if (!group.n)
+		return NULL;
+	finish_transaction();
+	rpc_undo_enable(false);
+	for (size_t i = 0; i < group.n; i++)
+		room += room_of(&group.lines[i]);
+	text = malloc(room);
+	end = text;
+	for (size_t i = 0; i < group.n; i++)
+		end = join(&group.lines[i], end);
+	group.n = 0;
+	group.answers_size = 0;
+	if (end == text) {
 		free(text);
 		return NULL;
 	}
-	if (array)
-		at = stpcpy(at, "]");
-	*size = (size_t)(at - text);
+	*end = '\0';
+	*size = (size_t)(end - text);
 	return text;
 }
 
-static char *refuse_line(int code, const char *message, size_t *size)
+/* A line that became no request at all. */
+static void refuse_line(struct held *held, int code, const char *message)
 {
-	char *text = rpc_error_line(code, message);
-
-	*size = text ? strlen(text) : 0;
-	return text;
+	held->answers = calloc(1, sizeof(*held->answers));
+	held->n = held->answers ? 1 : 0;
+	held->array = false;
+	if (held->answers)
+		held->answers->text = rpc_error_line(code, message);
 }
 
-static char *handle_requests(const cJSON *json, struct rpc_slice whole, size_t *size)
+static void handle_requests(const cJSON *json, struct rpc_slice whole, struct held *held)
 {
-	bool array = cJSON_IsArray(json);
-	size_t n = array ? (size_t)cJSON_GetArraySize(json) : 1;
-	struct answer *answers = calloc(n, sizeof(*answers));
-	char **printed = calloc(n, sizeof(*printed));
 	struct rpc_slice text = {NULL, 0};
-	const cJSON *item = array ? json->child : json;
-	char *joined = NULL;
+	const cJSON *item;
 
-	if (!answers || !printed) {
-		joined = refuse_line(PR_ERR_INTERNAL, "no memory", size);
-		goto out;
+	held->array = cJSON_IsArray(json);
+	held->n = held->array ? (size_t)cJSON_GetArraySize(json) : 1;
+	held->answers = calloc(held->n, sizeof(*held->answers));
+	if (!held->answers) {
+		refuse_line(held, PR_ERR_INTERNAL, "no memory");
+		return;
 	}
-	for (size_t i = 0; i < n; i++, item = item->next) {
-		text = array ? rpc_element(whole, text) : whole;
-		handle_one(item, text, &answers[i], &printed[i]);
-		line.answers_size += answers[i].text ? strlen(answers[i].text) : 0;
+	item = held->array ? json->child : json;
+	for (size_t i = 0; i < held->n; i++, item = item->next) {
+		text = held->array ? rpc_element(whole, text) : whole;
+		handle_one(item, text, &held->answers[i]);
+		line.answers_size += held->answers[i].text ? strlen(held->answers[i].text) : 0;
 	}
-	finish_transaction(answers, n);
-	joined = join(answers, n, array, size);
-	for (size_t i = 0; i < n; i++)
-		free(printed[i]);
-out:
-	free(answers);
-	free(printed);
-	return joined;
+}
+
+bool rpc_hold(struct client *client, enum rpc_access access, const char *text, size_t size)
+{
+	struct held *held = &group.lines[group.n++];
+	struct verb_error error = {0};
+	cJSON *json;
+
+	line = (struct line){.client = client, .access = access};
+	rpc_undo_enable(true);
+	json = verb_parse(text, size, &error);
+	if (!json)
+		refuse_line(held, error.code, error.message);
+	else if (cJSON_IsArray(json) && !json->child)
+		refuse_line(held, PR_ERR_REQUEST, "an empty batch");
+	else if (cJSON_IsArray(json) && cJSON_GetArraySize(json) > PR_BATCH_MAX)
+		refuse_line(held, PR_ERR_REQUEST, "a batch of more than 1000 requests");
+	else
+		handle_requests(json, rpc_value(text, text + size), held);
+	cJSON_Delete(json);
+	group.answers_size += line.answers_size;
+	return group.n < RPC_LINES_MAX && group.answers_size < RPC_HELD_MAX;
 }
 
 char *rpc_handle(struct client *client, enum rpc_access access, const char *text, size_t size,
         size_t *size_out)
 {
-	struct verb_error error = {0};
 	char *answer;
-	cJSON *json;
 
-	*size_out = 0;
-	json = verb_parse(text, size, &error);
-	if (!json)
-		return refuse_line(error.code, error.message, size_out);
-	if (cJSON_IsArray(json) && !json->child) {
-		answer = refuse_line(PR_ERR_REQUEST, "an empty batch", size_out);
-	} else if (cJSON_IsArray(json) && cJSON_GetArraySize(json) > PR_BATCH_MAX) {
-		answer =
-		        refuse_line(PR_ERR_REQUEST, "a batch of more than 1000 requests", size_out);
-	} else {
-		line = (struct line){.client = client, .access = access};
-		rpc_undo_enable(true);
-		answer = handle_requests(json, rpc_value(text, text + size), size_out);
-		rpc_undo_enable(false);
-	}
-	cJSON_Delete(json);
+	rpc_hold(client, access, text, size);
+	answer = rpc_flush(size_out);
+	if (answer)
+		answer[--*size_out] = '\0'; /* the line's end */
 	return answer;
 }

@@ -21,7 +21,8 @@
 #include "control/peer.h"
 
 #define READ_BYTES    65536 /* of one client in one turn */
-#define LINES_A_TURN  16    /* of one client, so that a busy one does not hold up the others */
+#define LINES_A_TURN  256   /* of one client, so that a busy one does not hold up the others */
+#define TURN_US       1000  /* and no further line is begun after that time */
 #define ACCEPT_A_TURN 16
 #define EVENTS        64
 #define HALF_LINE_MS  30000 /* a line must be whole by then */
@@ -32,7 +33,8 @@ struct client {
 	int fd;
 	enum rpc_access access;
 	struct buffer in, out;
-	size_t scanned;      /* bytes of in that hold no newline */
+	size_t handled;      /* bytes of in whose answers are held back until the turn's commit */
+	size_t scanned;      /* bytes behind them that hold no newline */
 	int64_t half_since;  /* when the first byte of an unfinished line came, 0: none */
 	int64_t stuck_since; /* when out last shrank, 0: it is empty */
 	bool end_of_input;   /* the client will send no more */
@@ -57,12 +59,17 @@ void **client_slot(struct client *client, enum client_slot slot)
 	return &client->slots[slot];
 }
 
-static int64_t now_ms(void)
+static int64_t now_us(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static int64_t now_ms(void)
+{
+	return now_us() / 1000;
 }
 
 /* ---- clients ---- */
@@ -95,16 +102,15 @@ static void client_watch(struct client *client)
 	epoll_ctl(server.epoll, EPOLL_CTL_MOD, client->fd, &event);
 }
 
-/* Appends an answer line (NULL: none, or no memory). Returns -errno when the client is lost. */
+/* Appends answers (NULL: none, or no memory). Returns -errno when the client is lost. */
 static int client_answer(struct client *client, const char *text, size_t size)
 {
 	if (!text)
 		return 0;
-	if (buffer_reserve(&client->out, size + 1))
+	if (buffer_reserve(&client->out, size))
 		return -ENOMEM;
 	memcpy(client->out.bytes + client->out.end, text, size);
 	client->out.end += size;
-	client->out.bytes[client->out.end++] = '\n';
 	return 0;
 }
 
@@ -137,6 +143,8 @@ static int client_refuse(struct client *client, int code, const char *message)
 	char *text = rpc_error_line(code, message);
 	int rc = text ? client_answer(client, text, strlen(text)) : -ENOMEM;
 
+	if (!rc)
+		rc = client_answer(client, "\n", 1);
 	free(text);
 	client->closing = true;
 	client->lines = false;
@@ -163,63 +171,79 @@ static int client_read(struct client *client)
 	return 0;
 }
 
-static int client_run(struct client *client, size_t size)
-{
-	const char *text = client->in.bytes + client->in.start;
-	size_t answer_size = 0;
-	char *answer;
-	int rc;
-
-	answer = server.options.handle(client, client->access, text, size, &answer_size);
-	rc = client_answer(client, answer, answer_size);
-	free(answer);
-	return rc;
-}
-
 /* The first newline, or NULL; does not look twice at bytes that it has seen. */
 static const char *find_line(struct client *client)
 {
 	struct buffer *in = &client->in;
+	size_t seen = client->handled + client->scanned;
 	const char *newline = NULL;
 
-	if (buffer_used(in) > client->scanned)
-		newline = memchr(in->bytes + in->start + client->scanned, '\n',
-		        buffer_used(in) - client->scanned);
+	if (buffer_used(in) > seen)
+		newline = memchr(in->bytes + in->start + seen, '\n', buffer_used(in) - seen);
 	if (!newline)
-		client->scanned = buffer_used(in);
+		client->scanned = buffer_used(in) - client->handled;
 	return newline;
 }
 
-/* Runs up to LINES_A_TURN of the lines that wait. */
-static int client_lines(struct client *client, int64_t now)
+/* Commits what the lines that were handled have changed, and answers them. */
+static int client_flush(struct client *client)
 {
-	struct buffer *in = &client->in;
-	unsigned n;
+	size_t size;
+	char *answers = server.options.flush(&size);
+	int rc = client_answer(client, answers, size);
 
-	for (n = 0; n < LINES_A_TURN && client->lines && !client->closing; n++) {
+	free(answers);
+	buffer_consume(&client->in, client->handled);
+	client->handled = 0;
+	return rc;
+}
+
+/* Hands on the lines that wait, as many as a turn may take. *too_large: the next one is. */
+static void hold_lines(struct client *client, bool *too_large)
+{
+	int64_t end = now_us() + TURN_US;
+	unsigned n = 0;
+	bool room = true;
+
+	do {
 		const char *newline = find_line(client);
-		size_t size = newline ? (size_t)(newline - in->bytes) - in->start : client->scanned;
-		int rc;
+		const char *text = client->in.bytes + client->in.start + client->handled;
+		size_t size = newline ? (size_t)(newline - text) : client->scanned;
 
-		if (size > PR_MESSAGE_MAX)
-			return client_refuse(client, PR_ERR_REQUEST,
-			        "the request is larger than 1 MiB: split it");
+		*too_large = size > PR_MESSAGE_MAX;
+		if (*too_large)
+			break;
 		if (!newline) {
 			client->lines = false;
 			break;
 		}
-		if (buffer_used(&client->out) > PR_REPLY_BACKLOG) {
-			log_message(LOG_WARNING, "a client does not read its answers: closed");
-			return -EPIPE;
-		}
-		rc = client_run(client, size);
-		if (rc)
-			return rc;
+		room = server.options.hold(client, client->access, text, size);
+		client->handled += size + 1;
 		client->scanned = 0;
 		client->half_since = 0;
-		buffer_consume(in, size + 1);
+	} while (room && ++n < LINES_A_TURN && now_us() < end);
+}
+
+/* Runs some of the lines that wait: one commit, and one answer that is sent at once. */
+static int client_lines(struct client *client, int64_t now)
+{
+	bool too_large = false;
+	int rc;
+
+	if (!client->lines || client->closing)
+		return 0;
+	if (buffer_used(&client->out) > PR_REPLY_BACKLOG && find_line(client)) {
+		log_message(LOG_WARNING, "a client does not read its answers: closed");
+		return -EPIPE;
 	}
-	if (!client->lines && buffer_used(in) && !client->half_since)
+	hold_lines(client, &too_large);
+	rc = client_flush(client);
+	if (rc)
+		return rc;
+	if (too_large)
+		return client_refuse(
+		        client, PR_ERR_REQUEST, "the request is larger than 1 MiB: split it");
+	if (!client->lines && buffer_used(&client->in) && !client->half_since)
 		client->half_since = now;
 	return 0;
 }

@@ -17,9 +17,9 @@ struct server_options {
 	mode_t mode;
 	gid_t group;      /* may call everything; SERVER_NO_GROUP: the daemon's own */
 	gid_t read_group; /* may call what is marked read; SERVER_NO_GROUP: none */
-	/* As rpc_handle. */
-	char *(*handle)(struct client *client, enum rpc_access access, const char *line,
-	        size_t size, size_t *size_out);
+	/* As rpc_hold and rpc_flush. */
+	bool (*hold)(struct client *client, enum rpc_access access, const char *line, size_t size);
+	char *(*flush)(size_t *size);
 	/* The client's connection is over; its slots are the callee's to free. */
 	void (*gone)(struct client *client);
 };

@@ -14,7 +14,7 @@
 #define BUSY_MS   2000 /* how long another program (sqlite3, a backup) may hold the database */
 #define PAGE_ROWS 256
 
-enum statement { PUT, DEL, GET, PAGE, N_STATEMENTS };
+enum statement { PUT, DEL, GET, PAGE, BEGIN, COMMIT, SAVEPOINT, RELEASE, N_STATEMENTS };
 
 static const char *const statement_sql[N_STATEMENTS] = {
         [PUT] = "INSERT INTO object(kind, key, body) VALUES(?1, ?2, ?3)"
@@ -23,6 +23,10 @@ static const char *const statement_sql[N_STATEMENTS] = {
         [GET] = "SELECT body FROM object WHERE kind = ?1 AND key = ?2",
         [PAGE] = "SELECT seq, key, body FROM object WHERE kind = ?1 AND seq > ?2"
                  " ORDER BY seq LIMIT ?3",
+        [BEGIN] = "BEGIN IMMEDIATE",
+        [COMMIT] = "COMMIT",
+        [SAVEPOINT] = "SAVEPOINT request",
+        [RELEASE] = "RELEASE request",
 };
 
 static const char schema_sql[] =
@@ -84,6 +88,17 @@ static int run(const char *sql)
 	return to_errno(rc);
 }
 
+/* The same for what every request needs, prepared once. */
+static int run_prepared(enum statement which)
+{
+	int rc = sqlite3_step(state.statements[which]);
+
+	if (rc != SQLITE_DONE)
+		log_message(LOG_ERR, "state database: %s", sqlite3_errmsg(state.db));
+	sqlite3_reset(state.statements[which]);
+	return to_errno(rc);
+}
+
 /* Sends BEGIN and SAVEPOINT before the first row of a transaction and of a request. */
 static int enter(void)
 {
@@ -96,13 +111,13 @@ static int enter(void)
 	if (state.lost)
 		return -EIO;
 	if (!state.begun) {
-		rc = run("BEGIN IMMEDIATE");
+		rc = run_prepared(BEGIN);
 		if (rc)
 			return rc;
 		state.begun = true;
 	}
 	if (state.request && !state.savepoint) {
-		rc = run("SAVEPOINT request");
+		rc = run_prepared(SAVEPOINT);
 		if (rc)
 			return rc;
 		state.savepoint = true;
@@ -198,7 +213,7 @@ int state_commit(void)
 	if (state.lost)
 		rc = -EIO;
 	else if (state.begun)
-		rc = run("COMMIT");
+		rc = run_prepared(COMMIT);
 	if (rc)
 		state_rollback();
 	else
@@ -224,7 +239,7 @@ void state_request_end(bool failed)
 	if (state.savepoint && !state.lost) {
 		if (failed && run("ROLLBACK TO request"))
 			state.lost = true;
-		if (!state.lost && run("RELEASE request"))
+		if (!state.lost && run_prepared(RELEASE))
 			state.lost = true;
 	}
 	state.request = state.savepoint = false;

@@ -46,8 +46,8 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t called;
 	uint64_t next_number, served;
-	_Atomic bool dozing; /* the thread is about to sleep as if nothing waited for a grace period;
-	                      * a transaction that retires something clears it */
+	_Atomic bool dozing; /* the thread is about to sleep as if nothing waited for a grace
+	                      * period; a transaction that retires something clears it */
 } tables = {.lock = PTHREAD_MUTEX_INITIALIZER, .called = PTHREAD_COND_INITIALIZER};
 
 struct counters *tables_counters;

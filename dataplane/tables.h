@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The tables thread: the one writer of everything that workers read. It takes events from the
- * workers and its own timers; the control thread's transactions take turns with it (tables_call). It
- * never blocks for long. */
+ * workers and its own timers; the control thread's transactions take turns with it (tables_call).
+ * It never blocks for long. */
 #ifndef DATAPLANE_TABLES_H
 #define DATAPLANE_TABLES_H
 
@@ -18,9 +18,10 @@ int tables_start(void);
 void tables_stop(void);
 
 /* Runs fn(arg) as the tables' one writer and returns what it returned: in the caller, for a
- * hand-over to another thread would cost more than most transactions do. Until it returns the tables
- * thread waits, so fn takes 1 ms at most; what takes longer is done in several calls, between which
- * the thread has its turn. What is said of the tables thread here holds for fn. Control thread. */
+ * hand-over to another thread would cost more than most transactions do. Until it returns the
+ * tables thread waits, so fn takes 1 ms at most; what takes longer is done in several calls,
+ * between which the thread has its turn. What is said of the tables thread here holds for fn.
+ * Control thread. */
 int tables_call(int (*fn)(void *arg), void *arg);
 
 /* Makes the thread look at the workers' rings soon. Any thread; a system call only if it sleeps. */

@@ -417,6 +417,96 @@ static void test_commit_fails(void **test)
 	assert_int_equal(stored, 1);
 }
 
+/* Several lines before a flush: one commit, a line for each in order, and notifications none. */
+static void expect_held(const char *const *lines, unsigned n, const char *answers)
+{
+	size_t size = 1;
+	char *got;
+
+	for (unsigned i = 0; i < n; i++)
+		assert_true(rpc_hold(NULL, access_now, lines[i], strlen(lines[i])));
+	got = rpc_flush(&size);
+	assert_false(transaction);
+	if (answers) {
+		assert_int_equal(size, strlen(answers));
+		assert_memory_equal(got, answers, size);
+	} else {
+		assert_null(got);
+		assert_int_equal(size, 0);
+	}
+	free(got);
+}
+
+static void test_held_lines(void **test)
+{
+	static const char *const lines[] = {ADD("1", "a"), "[" ADD("2", "b") "," HELLO("3") "]",
+	        "{\"jsonrpc\":\"2.0\",\"method\":\"hello\"}", "nonsense", ADD("4", "taken"),
+	        HELLO("5")};
+	char *got;
+	size_t size;
+
+	(void)test;
+	expect_held(NULL, 0, NULL);
+	expect_held(&lines[2], 1, NULL);
+	expect_held(&lines[5], 1, HI("5") "\n");
+	for (unsigned i = 0; i < 6; i++)
+		assert_true(rpc_hold(NULL, RPC_ALL, lines[i], strlen(lines[i])));
+	assert_int_equal(stored, 0); /* not before the flush */
+	got = rpc_flush(&size);
+	assert_int_equal(stored, 2);
+	assert_int_equal(applied, 2);
+	assert_string_equal(undone, "");
+	assert_true(!strncmp(got, CREATED("1") "\n[" CREATED("2") "," HI("3") "]\n{",
+	        strlen(CREATED("1") CREATED("2") HI("3")) + 5));
+	assert_non_null(strstr(got, "-32700"));
+	assert_non_null(strstr(got, "-32010"));
+	assert_int_equal(got[size - 1], '\n');
+	assert_string_equal(strstr(got, HI("5")), HI("5") "\n");
+	free(got);
+	assert_null(rpc_flush(&size)); /* once */
+}
+
+static void test_held_commit_fails(void **test)
+{
+	static const char *const lines[] = {
+	        ADD("1", "a"), HELLO("2"), "[" ADD("3", "b") "]", ADD("4", "taken")};
+	char *got;
+	size_t size;
+
+	(void)test;
+	commit_result = -ENOSPC;
+	for (unsigned i = 0; i < 4; i++)
+		assert_true(rpc_hold(NULL, RPC_ALL, lines[i], strlen(lines[i])));
+	got = rpc_flush(&size);
+	assert_int_equal(applied, 0);
+	assert_int_equal(stored, 0);
+	assert_null(strstr(got, "created"));
+	assert_non_null(strstr(got, HI("2") "\n["));
+	assert_non_null(strstr(got, "\"id\":1}\n"));
+	assert_non_null(strstr(got, "\"id\":3}]\n"));
+	assert_non_null(strstr(got, "-32010"));
+	free(got);
+	commit_result = 0;
+	expect(ADD("1", "a"), CREATED("1"));
+}
+
+/* No more lines are held than there is room for. */
+static void test_held_bound(void **test)
+{
+	static const char line[] = HELLO("1");
+	unsigned n = 1;
+	char *got;
+	size_t size;
+
+	(void)test;
+	while (rpc_hold(NULL, RPC_ALL, line, strlen(line)))
+		n++;
+	assert_int_equal(n, RPC_LINES_MAX);
+	got = rpc_flush(&size);
+	assert_int_equal(size, n * strlen(HI("1") "\n"));
+	free(got);
+}
+
 /* A request that fails in the middle takes back its own change and nobody else's. */
 static void test_put_fails(void **test)
 {
@@ -494,6 +584,9 @@ int main(void)
 	        TEST(test_large_answers),
 	        TEST(test_access),
 	        TEST(test_commit_fails),
+	        TEST(test_held_lines),
+	        TEST(test_held_commit_fails),
+	        TEST(test_held_bound),
 	        TEST(test_put_fails),
 	        TEST(test_without_reason),
 	        TEST(test_outside_of_a_line),

@@ -33,7 +33,7 @@ static int test_clock(clockid_t id, struct timespec *now)
 #include "control/server.c"
 #undef clock_gettime
 
-static unsigned handled, gone;
+static unsigned handled, flushed, gone;
 static size_t largest;
 static size_t answer_bytes; /* of each answer, 0: echo */
 static enum rpc_access last_access;
@@ -49,10 +49,12 @@ char *rpc_error_line(int code, const char *message)
 	               : text;
 }
 
-static char *echo(struct client *client, enum rpc_access access, const char *line, size_t size,
-        size_t *size_out)
+static char *held;
+static size_t held_size;
+
+static bool echo(struct client *client, enum rpc_access access, const char *line, size_t size)
 {
-	char *answer;
+	size_t answer = answer_bytes ? answer_bytes : size;
 
 	assert_non_null(client);
 	assert_null(memchr(line, '\n', size));
@@ -60,14 +62,27 @@ static char *echo(struct client *client, enum rpc_access access, const char *lin
 	largest = size > largest ? size : largest;
 	last_access = access;
 	if (size >= 5 && !memcmp(line, "quiet", 5))
-		return NULL;
-	*size_out = answer_bytes ? answer_bytes : size;
-	answer = malloc(*size_out + 1);
+		return true;
+	held = realloc(held, held_size + answer + 1);
+	assert_non_null(held);
 	if (answer_bytes)
-		memset(answer, 'a', answer_bytes);
+		memset(held + held_size, 'a', answer);
 	else
-		memcpy(answer, line, size);
-	return answer;
+		memcpy(held + held_size, line, size);
+	held[held_size + answer] = '\n';
+	held_size += answer + 1;
+	return true;
+}
+
+static char *flush(size_t *size)
+{
+	char *answers = held;
+
+	*size = held_size;
+	held = NULL;
+	held_size = 0;
+	flushed++;
+	return answers;
 }
 
 static void client_is_gone(struct client *client)
@@ -90,7 +105,8 @@ static int start(const char *name)
 	        .mode = 0660,
 	        .group = SERVER_NO_GROUP,
 	        .read_group = SERVER_NO_GROUP,
-	        .handle = echo,
+	        .hold = echo,
+	        .flush = flush,
 	        .gone = client_is_gone};
 
 	snprintf(path, sizeof(path), "%s/%s", directory, name);
@@ -100,7 +116,7 @@ static int start(const char *name)
 static int set_up(void **test)
 {
 	(void)test;
-	handled = gone = 0;
+	handled = flushed = gone = 0;
 	largest = answer_bytes = 0;
 	clock_ahead_ms = 0;
 	strcpy(directory, "/tmp/podrail-server-XXXXXX");
@@ -351,6 +367,23 @@ static void test_large_answer(void **test)
 	close(fd);
 }
 
+/* What comes in one piece has one commit, and its answers come in order. */
+static void test_one_commit(void **test)
+{
+	int fd = new_client();
+
+	(void)test;
+	say(fd, "a\nquiet\nb\nc\nhal");
+	turns(2);
+	assert_string_equal(heard(fd), "a\nb\nc\n");
+	assert_int_equal(handled, 4);
+	assert_in_range(flushed, 1, 3); /* a turn without a line may end with one */
+	say(fd, "f\n");
+	turns(2);
+	assert_string_equal(heard(fd), "half\n");
+	close(fd);
+}
+
 /* A client with thousands of requests does not hold up one with a single request. */
 static void test_fair(void **test)
 {
@@ -576,6 +609,7 @@ int main(void)
 	        TEST(test_never_reads),
 	        TEST(test_stuck),
 	        TEST(test_large_answer),
+	        TEST(test_one_commit),
 	        TEST(test_fair),
 	        TEST(test_too_many),
 	        TEST(test_slots),
