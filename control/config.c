@@ -16,6 +16,8 @@
 #include "control/config_internal.h"
 #include "control/verbs.h"
 
+#define FIB_NODES_MIN 64
+
 const struct config_level config_levels[] = {
         {"error", LOG_ERR},
         {"warning", LOG_WARNING},
@@ -162,7 +164,7 @@ static int take_array(const struct config_option *option, const cJSON *item, voi
 static const struct config_option limits[] = {
         {"routes", "limits.routes", take_unsigned, CONFIG(dp.max_routes), 16, 8u << 20},
         {"routes6", "limits.routes6", take_unsigned, CONFIG(dp.max_routes6), 16, 4u << 20},
-        {"fibNodes", "limits.fibNodes", take_unsigned, CONFIG(dp.max_fib_nodes), 64, 4u << 20},
+        {"fibNodes", "limits.fibNodes", take_unsigned, CONFIG(dp.max_fib_nodes), 0, 4u << 20},
         {"macs", "limits.macs", take_unsigned, CONFIG(dp.max_fdb), 64, 4u << 20},
         {"neighbours", "limits.neighbours", take_unsigned, CONFIG(dp.max_neighbours), 16, 1u << 20},
         {"mbufs", "limits.mbufs", take_unsigned, CONFIG(dp.mbufs), 0, 16u << 20},
@@ -246,6 +248,26 @@ static int take_limits(struct parsed *parsed, struct config_error *error)
 	return rc;
 }
 
+/* Enough for any routes up to /24, which need one node for each /16 that has such below it, and for
+ * longer ones in one /24 for each 32 routes; a route needs two at most. */
+static unsigned fib_nodes_for(unsigned routes)
+{
+	unsigned nodes = 65536 + routes / 32;
+
+	nodes = routes < nodes / 2 ? 2 * routes : nodes;
+	return nodes < FIB_NODES_MIN ? FIB_NODES_MIN : nodes;
+}
+
+static int take_fib_nodes(struct dp_config *dp, struct config_error *error)
+{
+	if (dp->max_fib_nodes && dp->max_fib_nodes < FIB_NODES_MIN)
+		return config_fail(error, "limits.fibNodes",
+		        "must be 0 (what limits.routes needs) or at least %d", FIB_NODES_MIN);
+	if (!dp->max_fib_nodes)
+		dp->max_fib_nodes = fib_nodes_for(dp->max_routes);
+	return 0;
+}
+
 static void set_defaults(struct daemon_config *config)
 {
 	memset(config, 0, sizeof(*config));
@@ -257,7 +279,6 @@ static void set_defaults(struct daemon_config *config)
 	config->dp.idle = DP_IDLE_POLL;
 	config->dp.max_routes = 131072;
 	config->dp.max_routes6 = 32768;
-	config->dp.max_fib_nodes = 16384;
 	config->dp.max_fdb = 65536;
 	config->dp.max_neighbours = 16384;
 }
@@ -275,6 +296,8 @@ int config_parse(const cJSON *json, struct daemon_config *config, struct config_
 		rc = take_object(json, "", options, &parsed, error);
 	if (!rc)
 		rc = take_limits(&parsed, error);
+	if (!rc)
+		rc = take_fib_nodes(&parsed.config.dp, error);
 	if (!rc)
 		rc = config_take_cpus(&parsed, error);
 	if (!rc)

@@ -80,27 +80,46 @@ static void free_routed_segment(void *arg)
 	segment->used = false;
 }
 
-/* The table itself is emptied when nobody reads it any more; next hops are given back now. */
-static void release_routes(uint16_t network)
-{
-	struct route_entry page[PAGE];
+/* Where the emptying of a network has come to. */
+struct emptying {
+	uint16_t network;
+	bool short_ones; /* the second walk */
+	bool begun, done;
 	struct pr_prefix last;
-	unsigned n;
+};
 
-	for (bool first = true;; first = false) {
-		n = route_page(network, first ? NULL : &last, page, PAGE);
-		for (unsigned k = 0; k < n; k++)
-			hop_release(page[k].nexthop);
-		if (n < PAGE)
-			return;
-		last = page[n - 1].prefix;
-	}
+/* A short prefix is expensive to remove while longer ones are below it. */
+static bool has_turn(const struct emptying *emptying, const struct pr_prefix *prefix)
+{
+	return emptying->short_ones || prefix->addr.family == AF_INET6 || prefix->len > 16;
+}
+
+/* Removes what a page of the walk has, and gives its next hops back. */
+static int empty_page(void *arg)
+{
+	struct emptying *emptying = arg;
+	struct route_entry page[PAGE];
+	unsigned n =
+	        route_page(emptying->network, emptying->begun ? &emptying->last : NULL, page, PAGE);
+
+	for (unsigned k = 0; k < n; k++)
+		if (has_turn(emptying, &page[k].prefix))
+			route_unset(emptying->network, &page[k].prefix, page[k].owner);
+	if (n)
+		emptying->last = page[n - 1].prefix;
+	emptying->begun = n == PAGE;
+	emptying->done = n < PAGE && emptying->short_ones;
+	emptying->short_ones |= n < PAGE;
+	return 0;
 }
 
 static void release_network(struct network *network)
 {
 	if (network->fib) {
-		release_routes((uint16_t)(network - networks));
+		struct emptying emptying = {.network = (uint16_t)(network - networks)};
+
+		while (!emptying.done)
+			empty_page(&emptying);
 		if (network->hop_local)
 			hop_release(network->hop_local);
 		if (network->hop_unreachable)
@@ -190,10 +209,26 @@ static int del(void *arg)
 	return 0;
 }
 
+static int empties(void *arg)
+{
+	const struct network_request *request = arg;
+	const struct network *network = &networks[request->index];
+
+	return request->index < PR_NETWORKS_MAX && network->used && network->fib && !network->ports;
+}
+
 int dp_network_del(uint16_t index, struct dp_error *error)
 {
-	int rc = tables_call(del, &(struct network_request){.index = index, .error = error});
+	struct network_request request = {.index = index, .error = error};
+	struct emptying emptying = {.network = index};
+	int rc;
 
+	/* A full table takes a second: in between the tables thread has its turns. Nobody adds
+	 * routes or ports meanwhile, for that would be us. */
+	emptying.done = !tables_call(empties, &request);
+	while (!emptying.done)
+		tables_call(empty_page, &emptying);
+	rc = tables_call(del, &request);
 	/* A new network may get the same segment: nobody may still think of the old one. */
 	if (!rc)
 		tables_grace();

@@ -93,6 +93,31 @@ struct route_request {
 	struct dp_route_lookup *answer;
 };
 
+/* Which limit it was, and how large it is. */
+static int table_full(const struct pr_prefix *prefix, int rc, struct dp_error *error)
+{
+	struct fib4_pool_stats fib;
+	struct fib6_pool_stats fib6;
+
+	fib4_pool_stats(shared->fib_pool, &fib);
+	fib6_pool_stats(shared->fib6_pool, &fib6);
+	dp_fail(error, PR_ERR_FULL, rc, "prefix", "");
+	if (prefix->addr.family == AF_INET6)
+		snprintf(error->message, sizeof(error->message),
+		        "the tables hold %u IPv6 routes: raise limits.routes6 of the configuration",
+		        fib6.routes_max);
+	else if (fib.routes == fib.routes_max)
+		snprintf(error->message, sizeof(error->message),
+		        "the tables hold %u IPv4 routes: raise limits.routes of the configuration",
+		        fib.routes_max);
+	else
+		snprintf(error->message, sizeof(error->message),
+		        "the %u nodes of the IPv4 lookup tree are used up by %u routes: raise "
+		        "limits.fibNodes of the configuration, or leave it out",
+		        fib.nodes_max, fib.routes);
+	return rc;
+}
+
 static int add_one(const struct dp_route *route, struct undo *undo, struct dp_error *error)
 {
 	uint32_t hop;
@@ -121,11 +146,7 @@ static int add_one(const struct dp_route *route, struct undo *undo, struct dp_er
 	if (rc == -EEXIST)
 		return dp_fail(error, PR_ERR_CONFLICT, rc, "prefix",
 		        "the prefix is a pod's address, a gateway or a connected subnet");
-	if (rc)
-		return dp_fail(error, PR_ERR_FULL, rc, "prefix",
-		        "the route table is full: raise limits.routes or limits.fibNodes, of "
-		        "IPv6 limits.routes6");
-	return 0;
+	return rc ? table_full(&route->prefix, rc, error) : 0;
 }
 
 static void undo_one(const struct dp_route *route, const struct undo *undo)

@@ -73,7 +73,7 @@ static void test_defaults(void **test)
 		assert_int_not_equal(config.dp.worker_cpu[0], cpus[0]);
 	assert_int_equal(config.dp.idle, DP_IDLE_POLL);
 	assert_int_equal(config.dp.max_routes, 131072);
-	assert_int_equal(config.dp.max_fib_nodes, 16384);
+	assert_int_equal(config.dp.max_fib_nodes, 65536 + 131072 / 32);
 	assert_int_equal(config.dp.max_fdb, 65536);
 	assert_int_equal(config.dp.max_neighbours, 16384);
 	assert_int_equal(config.dp.mbufs, 0);

@@ -13,10 +13,11 @@ class Stream:
     """
     Ports are made in a bridged network, a routed one, or both (two each), named <name>0 to <name>3;
     addresses are 198.19.<net>.1 and .2. In the routed network the gateway is 198.19.<net>.254.
+    before() is called when the ports are there and nothing is sent yet.
     """
 
     def __init__(self, lab, daemon, name='stream', bridged=None, routed=None, window=128, net=1,
-                 timeout=8000, arguments=(), queues=1, flows=16):
+                 timeout=8000, arguments=(), queues=1, flows=16, before=None):
         self.lab = lab
         self.daemon = daemon
         self.name = name
@@ -35,6 +36,8 @@ class Stream:
             for i in (1, 2):
                 argv += self._port(network, f'198.19.{net}.{i}', f'198.19.{net}.254' if gateway else None)
             net += 1
+        if before:
+            before()
         self.gen = lab.gen(name, *[str(a) for a in argv], '--pairs', ','.join(pairs), *arguments)
         for port in self.ports:
             daemon.wait_port(port)
