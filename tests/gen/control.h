@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Lines from standard input with --control: each ends the traffic and begins another ("flows 1024
+ * size 60"). All functions: the main thread.
+ */
+#ifndef GEN_CONTROL_H
+#define GEN_CONTROL_H
+
+#include "options.h"
+
+struct control {
+	char buffer[1024];
+	unsigned length;
+	bool ended;           /* nothing more will come */
+	struct options first; /* as it was started: buffers are made for these sizes */
+};
+
+/*
+ * Whether a line has come that can be followed; o is the new traffic then. What is wrong with a
+ * line is said on `out`, and the traffic goes on. Never blocks.
+ */
+bool control_poll(struct control *c, struct options *o, FILE *out);
+
+#endif
