@@ -23,7 +23,7 @@ static void more(struct control *c)
 		c->ended = true;
 }
 
-bool control_poll(struct control *c, struct options *o, FILE *out)
+enum control_line control_poll(struct control *c, struct options *o, FILE *out)
 {
 	char error[300] = "", line[sizeof(c->buffer)];
 	char *end;
@@ -33,15 +33,17 @@ bool control_poll(struct control *c, struct options *o, FILE *out)
 	c->buffer[c->length] = '\0';
 	end = memchr(c->buffer, '\n', c->length);
 	if (!end)
-		return false;
+		return CONTROL_NONE;
 	used = (unsigned)(end + 1 - c->buffer);
 	*end = '\0';
 	memcpy(line, c->buffer, used);
 	c->length -= used;
 	memmove(c->buffer, c->buffer + used, c->length);
+	if (!strcmp(line, "hold"))
+		return CONTROL_HOLD;
 	if (!options_traffic(o, &c->first, line, error, sizeof(error)))
-		return true;
+		return CONTROL_TRAFFIC;
 	fprintf(out, "refused: %s\n", error);
 	fflush(out);
-	return false;
+	return CONTROL_NONE;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Lines from standard input with --control: each ends the traffic and begins another ("flows 1024
- * size 60"). All functions: the main thread.
+ * size 60"), or ends it until another one comes ("hold"). All functions: the main thread.
  */
 #ifndef GEN_CONTROL_H
 #define GEN_CONTROL_H
@@ -15,10 +15,12 @@ struct control {
 	struct options first; /* as it was started: buffers are made for these sizes */
 };
 
+enum control_line { CONTROL_NONE, CONTROL_TRAFFIC, CONTROL_HOLD };
+
 /*
- * Whether a line has come that can be followed; o is the new traffic then. What is wrong with a
- * line is said on `out`, and the traffic goes on. Never blocks.
+ * What line has come that can be followed, if any; with CONTROL_TRAFFIC o is the new traffic. What
+ * is wrong with a line is said on `out`, and nothing changes. Never blocks.
  */
-bool control_poll(struct control *c, struct options *o, FILE *out);
+enum control_line control_poll(struct control *c, struct options *o, FILE *out);
 
 #endif

@@ -18,8 +18,8 @@ static struct options options;
 static struct devices devices;
 static struct worker worker;
 static struct control control;
-static struct options next_options; /* --control: the traffic to come, if `again` */
-static bool again;
+static struct options next_options; /* --control: the traffic to come */
+static enum control_line order;     /* what ended the traffic */
 
 static double clock_now(void)
 {
@@ -134,7 +134,7 @@ static void mind(const sigset_t *set)
 		case SIGINT:
 		case SIGTERM:
 			atomic_store(&worker.stop, true);
-			again = false;
+			order = CONTROL_NONE;
 			told_to_stop = true;
 			break;
 		case SIGUSR1:
@@ -146,10 +146,10 @@ static void mind(const sigset_t *set)
 		if (up_now > up)
 			atomic_store(&worker.announce, true);
 		up = up_now;
-		if (options.control && !again && !told_to_stop &&
-		        control_poll(&control, &next_options, people())) {
-			again = true;
-			atomic_store(&worker.stop, true);
+		if (options.control && !order && !told_to_stop) {
+			order = control_poll(&control, &next_options, people());
+			if (order)
+				atomic_store(&worker.stop, true);
 		}
 		if (options.interval > 0 && clock_now() - last >= options.interval)
 			progress(&last, &before);
@@ -242,7 +242,7 @@ static int prepare(char *error, size_t size)
 /* Traffic until it ends. Returns the exit status, or -1 with a sentence. */
 static int traffic(const sigset_t *set, char *error, size_t size)
 {
-	again = false;
+	order = CONTROL_NONE;
 	next_options = options;
 	rte_eal_remote_launch(worker_main, &worker, WORKER_LCORE);
 	mind(set);
@@ -251,6 +251,18 @@ static int traffic(const sigset_t *set, char *error, size_t size)
 		return -1;
 	}
 	return report();
+}
+
+/* Waits for traffic. Returns false when told to stop instead. */
+static bool held(const sigset_t *set)
+{
+	while (control_poll(&control, &next_options, people()) != CONTROL_TRAFFIC) {
+		int signal_number = next_signal(set, 2);
+
+		if (signal_number == SIGINT || signal_number == SIGTERM)
+			return false;
+	}
+	return true;
 }
 
 /* --control: each traffic with a result of its own; what was not good stays so. */
@@ -264,7 +276,7 @@ static int in_turn(const sigset_t *set, char *error, size_t size)
 		worst = rc ? 1 : worst;
 		fprintf(people(), "traffic %u ends: %s\n", number, rc ? "not good" : "good");
 		fflush(people());
-		if (rc < 0 || !again)
+		if (rc < 0 || !order || (order == CONTROL_HOLD && !held(set)))
 			return worst;
 		options = next_options;
 		options.settle = 0;
