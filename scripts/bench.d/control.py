@@ -16,7 +16,7 @@ from lib import Lab, wait_for
 from lib.churn import NETWORKS, churn
 from lib.front_end import FrontEnd
 from lib.stream import FAULTS, Stream
-from measure import quartiles
+from figures import quartiles
 
 DEBIAN = '/usr/lib/cni'
 ADD_BAR = 0.5

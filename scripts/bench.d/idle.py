@@ -7,7 +7,7 @@ import time
 
 from lib import Lab, wait_for
 from lib.front_end import FrontEnd
-from measure import quartiles
+from figures import quartiles
 
 PORTS = 100
 BAR, GOAL = 2.0, 0.5      # percent of a core: the whole daemon

@@ -2,8 +2,10 @@
 """scripts/bench's work: the cases of the data plane, then the control plane; the table; the JSON."""
 
 import argparse
+import json
 import os
 import sys
+import time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, '..', '..', 'tests', 'smoke')]
@@ -11,7 +13,11 @@ sys.path[:0] = [HERE, os.path.join(HERE, '..', '..', 'tests', 'smoke')]
 import cases      # noqa: E402
 import control    # noqa: E402
 import measure    # noqa: E402
+import plots      # noqa: E402
 import report     # noqa: E402
+
+# Seconds from the start, after which no case gets more rounds than it must have: the rest takes what is left of 20 minutes.
+LATE = {True: 90, False: 840}
 
 
 def say(text):
@@ -25,6 +31,8 @@ def arguments():
     parser.add_argument('--json')
     parser.add_argument('--markdown', action='store_true')
     parser.add_argument('--list', action='store_true')
+    parser.add_argument('--plot', metavar='FILE')
+    parser.add_argument('--plots', metavar='DIRECTORY', default=os.path.join(HERE, '..', '..', 'docs', 'plots'))
     return parser.parse_args()
 
 
@@ -36,16 +44,18 @@ def prefer_self(nice):
 def run(options):
     results = {'machine': report.machine(), 'cases': [], 'control': {}}
     failed = False
-    chosen = cases.selected(options.only)
+    worlds = cases.worlds(cases.selected(options.only, options.quick))
+    plan = measure.Plan(options.quick, time.monotonic() + LATE[options.quick])
     os.register_at_fork(after_in_child=lambda: os.setpriority(os.PRIO_PROCESS, 0, 0))
     prefer_self(-20)
-    for number, case in enumerate(chosen, 1):
-        say(f'{number}/{len(chosen)} {case.name}')
+    for world, chosen in worlds:
+        measured = []
         try:
-            results['cases'] += measure.measure(case, measure.Plan(options.quick), say)
-        except Exception as e:  # noqa: the other cases can be measured all the same
-            failed = True
-            say(f'{case.name} could not be measured: {e}')
+            measured = measure.measure(world, chosen, plan, say)
+        except Exception as e:  # noqa: the other worlds can be measured all the same
+            say(f'{world.name} could not be measured: {e}')
+        failed |= {r['case'] for r in measured} != {c.name for c in chosen}
+        results['cases'] += measured
     prefer_self(0)   # plugins and daemon shall be equals
     for name in control.names(options.only):
         say(f'control: {name}')
@@ -59,17 +69,30 @@ def run(options):
 
 def bad(results):
     everything = [*results['cases'], *results['control'].values()]
-    return any(r.get('verdict') in ('fail', 'not measured', 'undecided') for r in everything)
+    return any(r.get('verdict') in ('fail', 'not measured', 'undecided') or r.get('no_ratio') for r in everything)
+
+
+def former(options):
+    """--plot: the pictures of a run, and on demand its tables; nothing is measured."""
+    with open(options.plot, encoding='utf-8') as f:
+        results = json.load(f)
+    for path in plots.draw(results, options.plots):
+        say(f'drew {os.path.relpath(path)}')
+    if options.markdown:
+        print(report.text(results, True))
+    return 0
 
 
 def main():
     options = arguments()
+    if options.plot:
+        return former(options)
     if options.list:
-        for case in cases.selected(options.only):
+        for case in cases.selected(options.only, options.quick):
             bars = [f'{what} <= {bar:g}' for what, bar in (('pass', case.bar), ('goal', case.goal)) if bar]
-            print(f'{case.name:32}{", ".join(bars)} x {case.reference}' if bars else case.name)
+            print(f'{case.name:40}{", ".join(bars)} x {case.reference}' if bars else case.name)
         for name in control.names(options.only):
-            print(f'{name:32}{control.BARS[name]}' if name in control.BARS else name)
+            print(f'{name:40}{control.BARS[name]}' if name in control.BARS else name)
         return 0
     if not cases.selected(options.only) and not control.names(options.only):
         say(f'error: nothing has {" or ".join(options.only)} in its name: see --list')

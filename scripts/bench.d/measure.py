@@ -1,151 +1,140 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Rounds of alternating samples, and what may be concluded from them."""
+"""Worlds of devices, started once, walked through the traffic of all their cases in rounds of alternating samples."""
 
-import statistics
+import time
 
-import devices
+import contestants
+from cases import points
+from figures import conclude, figures, overcounted, undecided
 from lib import Lab
-
-LEAST_ROUNDS = 3         # in which both devices count; fewer make no ratio
-LEAST_PER_POLL = 16      # below, a figure says more about polling than about packets
-MOST_DROPS = 0.01        # of the packets received; more void the sample
-PEERS = (0.8, 2.5)       # macswap / io: outside, the machine was too busy to say anything
-CLOCK_SLACK = 1.02
 
 
 class Plan:
-    """How long to look: seconds a sample, rounds at least and at most."""
+    """How long to look: seconds a sample; rounds at least and at most of a case with a bar; rounds of any other."""
 
-    def __init__(self, quick):
-        self.seconds = 0.3 if quick else 0.5
+    def __init__(self, quick, end=None):
+        self.seconds = 0.3
         self.least, self.most = (5, 8) if quick else (9, 31)
+        self.rounds = 5 if quick else 3
+        self.short = 0.3 if quick else 0.2
+        self.end = end   # then nothing gets more rounds than it must have
+
+    def wants_more(self, case, rounds, number):
+        if not case.bar:
+            return number < self.rounds
+        if number < self.least:
+            return True
+        late = self.end is not None and time.monotonic() > self.end
+        return number < self.most and not late and undecided(rounds, case, self.least)
 
 
-def quartiles(values):
-    if len(values) < 2:
-        return (values[0],) * 3 if values else (None,) * 3
-    return tuple(statistics.quantiles(values, n=4, method='inclusive'))
+class Measured:
+    """The devices of one world, and what is wrong with those that fail."""
+
+    def __init__(self, lab, world, cases, say):
+        self.world = world
+        self.say = say
+        self.dead = {}     # Spec: why
+        order = points(cases)
+        size = max(c.size for c in cases)
+        self.devices = {}
+        self.coming = {}   # Spec: traffic that follows
+        for case in (case for point in order for case in point):
+            for c in case.contestants:
+                self.devices.setdefault(c.spec, None)
+                ahead = self.coming.setdefault(c.spec, [])
+                if c.traffic not in ahead:
+                    ahead.append(c.traffic)
+        for number, spec in enumerate(self.devices):
+            self.devices[spec] = contestants.make(lab, world, spec, f'{spec.kind}-{number}', size)
+
+    def start(self):
+        for action in ('launch', 'start'):
+            for spec, device in self.devices.items():
+                self.attempt(spec, getattr(device, action))
+
+    def attempt(self, spec, call, *arguments):
+        """What the device does, unless it is dead, or dies of it."""
+        if spec in self.dead:
+            return None
+        try:
+            return call(*arguments)
+        except Exception as e:  # noqa: the others can be measured all the same
+            self.dead[spec] = str(e).strip()
+            self.say(f'{self.world.name}: {spec.kind} is out: {e}')
+            self.devices[spec].kill()
+            return None
+
+    def begin(self, spec):
+        """The device's next traffic."""
+        self.attempt(spec, self.devices[spec].begin, self.coming[spec].pop(0))
+
+    def end(self, spec):
+        """(what is wrong or None, packets that arrived) of its traffic; None from a dead one. It goes after its last."""
+        device = self.devices[spec]
+        ended = self.attempt(spec, device.end)
+        if not self.coming[spec]:
+            self.attempt(spec, device.finish)
+        return ended
+
+    def point(self, cases, plan):
+        """Cases that share samples: their results. Each device in them has one traffic."""
+        specs = list(dict.fromkeys(c.spec for case in cases for c in case.contestants))
+        for spec in specs:
+            self.begin(spec)
+        rounds = {spec: [] for spec in specs}
+        open_cases, number = [c for c in cases if self.can(c)], 0
+        while open_cases:
+            open_cases = [c for c in open_cases if self.can(c) and plan.wants_more(c, _of(c, rounds), number)]
+            seconds = plan.seconds if any(c.bar for c in cases) else plan.short
+            for spec in dict.fromkeys(c.spec for case in open_cases for c in case.contestants):
+                sample = self.attempt(spec, self.devices[spec].sample, seconds)
+                if sample:
+                    rounds[spec].append(figures(sample, self.devices[spec].clock))
+            number += 1
+        stages = {spec: self.attempt(spec, self.devices[spec].stages) for spec in specs}
+        ends = {spec: self.end(spec) for spec in specs}
+        return [r for case in cases for r in self.judge(case, rounds, stages, ends)]
+
+    def can(self, case):
+        """Who is judged and the reference are there."""
+        needed = {case.contestants[0].name, case.reference}
+        return not any(c.name in needed and c.spec in self.dead for c in case.contestants)
+
+    def judge(self, case, rounds, stages, ends):
+        there = [c for c in case.contestants if rounds[c.spec]]
+        names = [c.name for c in there]
+        if case.contestants[0].name not in names or case.reference not in names:
+            why = '; '.join(self.dead[c.spec].splitlines()[0] for c in case.contestants if c.spec in self.dead)
+            self.say(f'{case.name} could not be measured: {why}')
+            return []
+        wrong = [f'{c.name}: {w}' for c in there for w in _wrong(c.spec, rounds, ends, self.dead) if w]
+        results = conclude(case, {c.name: rounds[c.spec] for c in there},
+                           {c.name: stages[c.spec] for c in there}, wrong)
+        for result in results:
+            if result['no_ratio'] and result['dut'] == case.contestants[0].name:
+                self.say(f'{case.name}: no ratio: {result["no_ratio"]}')
+        return results
 
 
-def figures(sample):
-    """The numbers of one round of one device; 'void' says why it does not count, or None."""
-    delivered = max(sample.delivered, 1)
-    round_ = {
-        'busy_cycles_per_packet': sample.cycles / delivered,
-        'mpps': sample.delivered / sample.seconds / 1e6,
-        'packets_per_poll': sample.received / max(sample.polls, 1),
-        'egress_drops': sample.drops / max(sample.received, 1),
-        'busy_share': sample.cycles / sample.seconds / sample.clock if sample.clock else 0,
-    }
-    round_['void'] = void(sample, round_)
-    return round_
+def _of(case, rounds):
+    return {c.name: rounds[c.spec] for c in case.contestants}
 
 
-def void(sample, round_):
-    if not sample.delivered or not sample.cycles:
-        return 'no packets'
-    if round_['egress_drops'] > MOST_DROPS:
-        return f'{100 * round_["egress_drops"]:.1f} % dropped'
-    if round_['packets_per_poll'] < LEAST_PER_POLL:
-        return f'{round_["packets_per_poll"]:.1f} packets a poll'
-    if round_['busy_share'] > CLOCK_SLACK:
-        return 'more cycles than the clock has'
-    return None
+def _wrong(spec, rounds, ends, dead):
+    if ends[spec] is None:
+        return [dead.get(spec, 'it did not end')]
+    return [ends[spec].wrong, overcounted(rounds[spec], ends[spec].received)]
 
 
-def ratios(rounds, name, reference):
-    """Of each round in which both samples count."""
-    return [a['busy_cycles_per_packet'] / b['busy_cycles_per_packet']
-            for a, b in zip(rounds[name], rounds[reference]) if not a['void'] and not b['void']]
-
-
-def undecided(rounds, case, least):
-    """More rounds may still tell on which side of a bar it is."""
-    values = ratios(rounds, case.contestants[0].name, case.reference)
-    low, _, high = quartiles(values)
-    return len(values) < least or any(bar and low < bar < high for bar in (case.bar, case.goal))
-
-
-def measure(case, plan, say):
-    """One case with all devices: a list of results, one for each."""
+def measure(world, cases, plan, say):
+    """All cases of a world: a list of results, one for each case and device."""
+    results = []
     with Lab('bench') as lab:
-        contestants = [devices.make(lab, case, contestant) for contestant in case.contestants]
-        for device in contestants:
-            device.launch()
-        for device in contestants:
-            device.start()
-        rounds = {device.name: [] for device in contestants}
-        for number in range(plan.most):
-            if number >= plan.least and not undecided(rounds, case, plan.least):
-                break
-            for device in contestants:
-                rounds[device.name].append(figures(device.sample(plan.seconds)))
-        stages = {device.name: device.stages() for device in contestants}
-        wrong = [w for w in (device.finish() for device in contestants) if w]
-    return conclude(case, rounds, stages, wrong, say)
-
-
-def insane(rounds, wrong):
-    """Why no ratio of this case may be believed, or None."""
-    if wrong:
-        return '; '.join(wrong)
-    if 'testpmd-macswap' not in rounds:
-        return None
-    peers = ratios(rounds, 'testpmd-macswap', 'testpmd-io')
-    if len(peers) < LEAST_ROUNDS:
-        return f'{len(peers)} rounds in which both peers count, {LEAST_ROUNDS} are needed'
-    middle = statistics.median(peers)
-    if not PEERS[0] <= middle <= PEERS[1]:
-        return f'macswap takes {middle:.2f} times the cycles of io: the machine is not quiet'
-    return None
-
-
-def conclude(case, rounds, stages, wrong, say):
-    reason = insane(rounds, wrong)
-    if reason:
-        say(f'{case.name}: no ratios: {reason}')
-    return [_result(case, name, rounds, stages[name], reason) for name in rounds]
-
-
-def _result(case, name, rounds, stages, reason):
-    counted = [r for r in rounds[name] if not r['void']]
-    low, middle, high = quartiles([r['busy_cycles_per_packet'] for r in counted])
-    result = {
-        'case': case.name, 'dut': name, 'busy_cycles_per_packet': middle,
-        'busy_cycles_quartiles': [low, high], 'valid_rounds': len(counted),
-    }
-    # Of a device none of whose rounds count, what was seen is shown all the same.
-    for key in ('mpps', 'packets_per_poll', 'egress_drops', 'busy_share'):
-        result[key] = statistics.median([r[key] for r in counted or rounds[name]])
-    result['limited_by'] = 'device' if result['busy_share'] > 0.9 else 'generator'
-    result['void'] = None if counted else rounds[name][-1]['void']
-    _compare(result, case, rounds, reason)
-    if stages:
-        result['stages'] = stages
-    result['rounds'] = rounds[name]
-    return result
-
-
-def _compare(result, case, rounds, reason):
-    """ratio to the reference, its quartiles, and the verdict against the bars."""
-    first = result['dut'] == case.contestants[0].name
-    values = [] if reason or result['dut'] == case.reference else \
-        ratios(rounds, result['dut'], case.reference)
-    result['ratio_rounds'] = len(values)
-    low, middle, high = quartiles(values if len(values) >= LEAST_ROUNDS else [])
-    result['ratio'], result['ratio_quartiles'] = middle, [low, high]
-    result['no_ratio'] = reason
-    result['reference'] = case.reference
-    result['bar'], result['goal'] = (case.bar, case.goal) if first else (None, None)
-    result['verdict'] = _verdict(low, high, case) if first and case.bar else None
-
-
-def _verdict(low, high, case):
-    """Both quartiles are on one side of a bar, or it is not decided."""
-    if high is None:
-        return 'not measured'
-    if case.goal and high <= case.goal:
-        return 'goal'
-    if high <= case.bar:
-        return 'pass'
-    return 'fail' if low >= case.bar else 'undecided'
+        measured = Measured(lab, world, cases, say)
+        measured.start()
+        order = points(cases)
+        for number, point in enumerate(order, 1):
+            say(f'{world.name} {number}/{len(order)}: {", ".join(c.name for c in point)}')
+            results += measured.point(point, plan)
+    return results

@@ -24,6 +24,7 @@ struct device {
 	unsigned n_pairs;
 	unsigned turn; /* the pair that may send next */
 	bool gateway4_known, gateway6_known;
+	struct pr_mac gateway4_mac, gateway6_mac; /* that answered; zero: none */
 };
 
 struct devices {

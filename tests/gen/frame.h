@@ -38,6 +38,7 @@ struct frame_spec {
 	uint8_t dst_len; /* destinations are spread over this prefix of dst; full length: dst alone
 	                  */
 	uint32_t flows;
+	bool scatter; /* neighbouring flows go to distant destinations; flows is a power of two */
 	enum frame_proto proto;
 };
 
@@ -49,7 +50,10 @@ struct frame_template {
 	uint8_t spread;
 	uint64_t dst_base; /* the low 64 (IPv6) or 32 bits of the first destination, host order */
 	uint64_t dst_step;
-	uint64_t l3_sum; /* of what does not change, memory order */
+	uint32_t dst_factor; /* flow n goes to destination n * factor & mask */
+	uint32_t dst_mask;
+	uint8_t dst_shift; /* flows that share a destination differ in source port: n >> shift */
+	uint64_t l3_sum;   /* of what does not change, memory order */
 	uint64_t l4_sum;
 };
 
@@ -68,7 +72,10 @@ struct frame_id {
 	uint32_t stamp;
 };
 
-/* Makes the headers. Returns 0 or -EINVAL (families differ, or a flow too many). */
+/*
+ * Makes the headers. With more flows than the prefix has addresses, flows share destinations.
+ * Returns 0 or -EINVAL (families differ, a flow too many, or a number that can not be scattered).
+ */
 int frame_template_init(struct frame_template *t, const struct frame_spec *spec);
 
 /* The smallest frame of a template, without its tag. */

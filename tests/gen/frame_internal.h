@@ -49,9 +49,10 @@ static inline uint32_t trailer_at(uint32_t length)
 	return (length - 8) & ~1u;
 }
 
-static inline void flow_ports(uint8_t spread, uint32_t flow, uint16_t *sport, uint16_t *dport)
+static inline void flow_ports(
+        const struct frame_template *t, uint32_t flow, uint16_t *sport, uint16_t *dport)
 {
-	uint32_t n = spread ? 0 : flow;
+	uint32_t n = t->spread ? flow >> t->dst_shift : flow;
 
 	*sport = htons((uint16_t)(FRAME_SPORT + n % FRAME_PORT_SPAN));
 	*dport = htons((uint16_t)(FRAME_DPORT + n / FRAME_PORT_SPAN));
@@ -60,7 +61,7 @@ static inline void flow_ports(uint8_t spread, uint32_t flow, uint16_t *sport, ui
 /* The low part of a flow's destination, network order: 4 bytes (IPv4) or 8. */
 static inline uint64_t flow_destination(const struct frame_template *t, uint32_t flow)
 {
-	uint64_t low = t->dst_base + flow * t->dst_step;
+	uint64_t low = t->dst_base + (flow * t->dst_factor & t->dst_mask) * t->dst_step;
 
 	return t->ipv6 ? __builtin_bswap64(low) : htonl((uint32_t)low);
 }

@@ -184,7 +184,7 @@ bool frame_matches(const struct frame_template *t, uint32_t flow, const uint8_t 
 
 	if (info->ipv6 != t->ipv6 || info->tcp != t->tcp)
 		return false;
-	flow_ports(t->spread, flow, &sport, &dport);
+	flow_ports(t, flow, &sport, &dport);
 	if (load16(frame + info->l4 + (swapped ? 2 : 0)) != sport ||
 	        load16(frame + info->l4 + (swapped ? 0 : 2)) != dport)
 		return false;

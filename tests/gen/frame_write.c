@@ -6,6 +6,9 @@
 /* Headers, and frames too short for a body, end before this in every layout. */
 #define MIXED_HEAD 128
 
+/* Odd, so that it only changes the order; far from small multiples of powers of two. */
+#define SCATTER 2654435761u
+
 static int spread_init(struct frame_template *t, const struct frame_spec *spec)
 {
 	unsigned bits = t->ipv6 ? 128 : 32;
@@ -24,12 +27,20 @@ static int spread_init(struct frame_template *t, const struct frame_spec *spec)
 	                      : ntohl(load32(prefix.addr.b));
 	if (!host)
 		return 0;
-	if (1ull << host < spec->flows)
+	if (spec->scatter && (spec->flows & (spec->flows - 1)))
 		return -EINVAL;
 	t->spread = 1;
 	t->dst_step = (1ull << host) / (spec->flows ? spec->flows : 1);
-	if (t->dst_step > 1)
+	t->dst_factor = spec->scatter ? SCATTER : 1;
+	t->dst_mask = spec->scatter ? spec->flows - 1 : UINT32_MAX;
+	t->dst_shift = 31;
+	if (!t->dst_step) {
+		t->dst_step = 1;
+		t->dst_mask = (1u << host) - 1;
+		t->dst_shift = (uint8_t)host;
+	} else if (t->dst_step > 1) {
 		t->dst_base++;
+	}
 	memcpy(t->headers + t->l3 + (t->ipv6 ? 24 : 16), prefix.addr.b, t->ipv6 ? 16 : 4);
 	return 0;
 }
@@ -185,7 +196,7 @@ uint16_t frame_write(const struct frame_template *t, struct frame_slot *slot, ui
 	uint64_t sum, low, high;
 
 	memcpy(buf, t->headers, t->payload);
-	flow_ports(t->spread, flow, &sport, &dport);
+	flow_ports(t, flow, &sport, &dport);
 	store16(l4, sport);
 	store16(l4 + 2, dport);
 	sum = t->l4_sum + sport + dport + l3_write(t, buf + t->l3, flow, l4_len);

@@ -8,6 +8,7 @@
 #include <rte_eal.h>
 #include <rte_launch.h>
 
+#include "control.h"
 #include "pattern.h"
 #include "report.h"
 
@@ -16,6 +17,9 @@
 static struct options options;
 static struct devices devices;
 static struct worker worker;
+static struct control control;
+static struct options next_options; /* --control: the traffic to come */
+static enum control_line order;     /* what ended the traffic */
 
 static double clock_now(void)
 {
@@ -120,15 +124,18 @@ static void mind(const sigset_t *set)
 {
 	double start = clock_now(), last = start;
 	unsigned up = devices.n;
+	bool told_to_stop = false;
 	struct counts before = {0};
 
 	while (rte_eal_get_lcore_state(WORKER_LCORE) == RUNNING) {
 		unsigned up_now = devices_up(&devices);
 
-		switch (next_signal(set, 50)) {
+		switch (next_signal(set, options.control ? 2 : 50)) {
 		case SIGINT:
 		case SIGTERM:
 			atomic_store(&worker.stop, true);
+			order = CONTROL_NONE;
+			told_to_stop = true;
 			break;
 		case SIGUSR1:
 			new_epoch(&start);
@@ -139,6 +146,11 @@ static void mind(const sigset_t *set)
 		if (up_now > up)
 			atomic_store(&worker.announce, true);
 		up = up_now;
+		if (options.control && !order && !told_to_stop) {
+			order = control_poll(&control, &next_options, people());
+			if (order)
+				atomic_store(&worker.stop, true);
+		}
 		if (options.interval > 0 && clock_now() - last >= options.interval)
 			progress(&last, &before);
 	}
@@ -152,14 +164,15 @@ static void prepare_devices(void)
 		struct device *dev = &devices.port[i];
 		bool fixed = !pr_mac_is_zero(&port->gateway_mac);
 
+		dev->n_pairs = dev->turn = 0;
 		dev->self.mac = port->mac;
 		dev->self.vlan = port->vlan;
 		if (options.ip4 || port->ip4.family)
 			dev->self.ip4 = plan_address(&options, i, false);
 		if (options.ip6 || port->ip6.family)
 			dev->self.ip6 = plan_address(&options, i, true);
-		dev->gateway4_known = fixed || !port->gateway4.family;
-		dev->gateway6_known = fixed || !port->gateway6.family;
+		dev->gateway4_known |= fixed || !port->gateway4.family;
+		dev->gateway6_known |= fixed || !port->gateway6.family;
 		for (unsigned k = 0; k < worker.plan.n_pairs; k++) {
 			if (worker.plan.pairs[k].from == i)
 				dev->pairs[dev->n_pairs++] = (uint16_t)k;
@@ -201,31 +214,93 @@ static int report(void)
 	return !rc && report_good(&worker) ? 0 : 1;
 }
 
-static int run(const sigset_t *set, char *error, size_t size)
+/* Everything of the worker begins anew, but for the gateways that were found. */
+static int prepare(char *error, size_t size)
 {
 	uint16_t id = (uint16_t)(rte_rdtsc() >> 8 ^ (uint64_t)getpid() * 40503u);
 
-	if (devices_open(&devices, &options, error, size) ||
-	        plan_init(&worker.plan, &options, id, error, size))
+	plan_free(&worker.plan);
+	memset(&worker, 0, sizeof(worker));
+	if (plan_init(&worker.plan, &options, id, error, size))
+		return -1;
+	worker.options = &options;
+	worker.devices = &devices;
+	worker.hz = rte_get_tsc_hz();
+	prepare_devices();
+	for (unsigned i = 0; i < devices.n; i++) {
+		const struct device *dev = &devices.port[i];
+
+		if (!pr_mac_is_zero(&dev->gateway4_mac))
+			plan_gateway(&worker.plan, i, false, &dev->gateway4_mac);
+		if (!pr_mac_is_zero(&dev->gateway6_mac))
+			plan_gateway(&worker.plan, i, true, &dev->gateway6_mac);
+	}
+	devices_fill(&devices, mixed_layouts());
+	return 0;
+}
+
+/* Traffic until it ends. Returns the exit status, or -1 with a sentence. */
+static int traffic(const sigset_t *set, char *error, size_t size)
+{
+	order = CONTROL_NONE;
+	next_options = options;
+	rte_eal_remote_launch(worker_main, &worker, WORKER_LCORE);
+	mind(set);
+	if (rte_eal_wait_lcore(WORKER_LCORE)) {
+		snprintf(error, size, "%s", worker.error);
+		return -1;
+	}
+	return report();
+}
+
+/* Waits for traffic. Returns false when told to stop instead. */
+static bool held(const sigset_t *set)
+{
+	while (control_poll(&control, &next_options, people()) != CONTROL_TRAFFIC) {
+		int signal_number = next_signal(set, 2);
+
+		if (signal_number == SIGINT || signal_number == SIGTERM)
+			return false;
+	}
+	return true;
+}
+
+/* --control: each traffic with a result of its own; what was not good stays so. */
+static int in_turn(const sigset_t *set, char *error, size_t size)
+{
+	unsigned number = 0;
+	int worst = 0, rc;
+
+	for (;;) {
+		rc = traffic(set, error, size);
+		worst = rc ? 1 : worst;
+		fprintf(people(), "traffic %u ends: %s\n", number, rc ? "not good" : "good");
+		fflush(people());
+		if (rc < 0 || !order || (order == CONTROL_HOLD && !held(set)))
+			return worst;
+		options = next_options;
+		options.settle = 0;
+		if (prepare(error, size))
+			return 1;
+		fprintf(people(), "traffic %u begins\n", ++number);
+		fflush(people());
+	}
+}
+
+static int run(const sigset_t *set, char *error, size_t size)
+{
+	if (devices_open(&devices, &options, error, size) || prepare(error, size))
 		return 1;
 	if (options.mode != GEN_SEND && sink_init(&worker.sink, worker.plan.stray)) {
 		snprintf(error, size, "not enough memory");
 		return 1;
 	}
-	worker.options = &options;
-	worker.devices = &devices;
-	worker.hz = rte_get_tsc_hz();
-	prepare_devices();
-	devices_fill(&devices, mixed_layouts());
 	if (wait_links(set, error, size))
 		return 1;
-	rte_eal_remote_launch(worker_main, &worker, WORKER_LCORE);
-	mind(set);
-	if (rte_eal_wait_lcore(WORKER_LCORE)) {
-		snprintf(error, size, "%s", worker.error);
-		return 1;
-	}
-	return report();
+	control.first = options;
+	if (options.control)
+		return in_turn(set, error, size);
+	return !!traffic(set, error, size);
 }
 
 int main(int argc, char **argv)

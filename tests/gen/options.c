@@ -254,6 +254,62 @@ int options_parse(int argc, char **argv, struct options *o, char *error, size_t 
 	return rc ? rc : check(o, error, size);
 }
 
+/* The rows that options_traffic may change. */
+static const struct option_row *traffic_row(const char *name)
+{
+	static const char *const names[] = {"flows", "size", "family", "proto", "pairs"};
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		for (unsigned k = 0; !strcmp(name, names[i]) && k < option_rows_n; k++) {
+			if (option_rows[k].name && !strcmp(name, option_rows[k].name))
+				return &option_rows[k];
+		}
+	}
+	return NULL;
+}
+
+static uint16_t largest_size(const struct options *o)
+{
+	uint16_t largest = 0;
+
+	for (unsigned i = 0; i < o->n_sizes; i++)
+		largest = o->sizes[i] > largest ? o->sizes[i] : largest;
+	return largest;
+}
+
+int options_traffic(
+        struct options *o, const struct options *first, char *line, char *error, size_t size)
+{
+	struct options new = *o;
+	int rc = 0;
+
+	for (char *name; !rc && (name = strsep(&line, " \t\r\n"));) {
+		const struct option_row *row = traffic_row(name);
+		char *value;
+
+		if (!*name)
+			continue;
+		value = strsep(&line, " \t\r\n");
+		if (!row || !value || !*value) {
+			snprintf(error, size, "%s: %s", name,
+			        row ? "needs a value"
+			            : "can not be changed: flows, size, family, proto or pairs");
+			return -EINVAL;
+		}
+		rc = apply(&new, row, value, error, size);
+	}
+	if (!rc)
+		rc = check(&new, error, size);
+	if (!rc && largest_size(&new) > largest_size(first)) {
+		snprintf(error, size, "size: at most %u, the largest that it was started with",
+		        largest_size(first));
+		rc = -EINVAL;
+	}
+	if (!rc)
+		*o = new;
+	return rc;
+}
+
 static int all_pairs(struct options *o)
 {
 	unsigned n = o->n_ports + o->n_peers;
@@ -292,6 +348,8 @@ static int check(struct options *o, char *error, size_t size)
 		text = "--reflect and --sink send nothing of their own: no --peer, --pairs, "
 		       "--window "
 		       "or --count";
+	else if (o->mode != GEN_SEND && o->control)
+		text = "--control changes what is sent: not with --reflect or --sink";
 	else if (o->one_way && (o->window || o->in_total))
 		text = "--window needs answers, which --one-way rules out";
 	else if (o->flows < (1u + (o->ip4 && o->ip6)) * (1u + (o->udp && o->tcp)))

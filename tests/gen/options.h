@@ -66,7 +66,7 @@ struct options {
 	int cpu, main_cpu; /* -1: last and first of the process's */
 	unsigned memory;   /* MiB; 0: as needed */
 	unsigned simd;     /* bits; 0: DPDK's default */
-	bool whole_bursts, no_huge, yield, verbose, quiet;
+	bool whole_bursts, scatter, control, no_huge, yield, verbose, quiet;
 	char json[4096];
 	struct tolerances tolerate;
 };
@@ -78,6 +78,14 @@ enum { OPTIONS_RUN = 0, OPTIONS_EXIT = 1 };
  * OPTIONS_EXIT after --help or --version, which are printed; or -EINVAL with a sentence in error.
  */
 int options_parse(int argc, char **argv, struct options *o, char *error, size_t size);
+
+/*
+ * Changes the traffic by a line "NAME VALUE …" of --flows, --size, --family, --proto and --pairs;
+ * what is not named stays. No frame may be larger than those of `first`, for which buffers were
+ * made. The line is taken apart. Returns 0, or -EINVAL with a sentence in error.
+ */
+int options_traffic(
+        struct options *o, const struct options *first, char *line, char *error, size_t size);
 
 /* Prints the help. */
 void options_help(FILE *out);

@@ -157,6 +157,8 @@ SET_FLAG(set_one_way, o->one_way, true)
 SET_FLAG(set_no_huge, o->no_huge, true)
 SET_FLAG(set_yield, o->yield, true)
 SET_FLAG(set_whole_bursts, o->whole_bursts, true)
+SET_FLAG(set_scatter, o->scatter, true)
+SET_FLAG(set_control, o->control, true)
 SET_FLAG(set_verbose, o->verbose, true)
 SET_FLAG(set_quiet, o->quiet, true)
 SET_NUMBER(set_flows, o->flows, uint32_t, 1, OPTIONS_FLOWS_MAX)
@@ -208,6 +210,8 @@ const struct option_row option_rows[] = {
         {"pairs", "A>B,..", set_pairs,
                 "who sends to whom: numbers of ports, rN for peers (all pairs)"},
         {"flows", "N", set_flows, "flows of each pair (64)"},
+        {"scatter", NULL, set_scatter,
+                "with --prefix: neighbouring flows go to distant destinations"},
         {"size", "N,..", set_sizes, "frame sizes without tag and FCS, or imix (64)"},
         {"family", "4|6|both", set_family, "(4)"},
         {"proto", "udp|tcp|both", set_proto, "(udp)"},
@@ -232,6 +236,8 @@ const struct option_row option_rows[] = {
         {"announce", "S", set_announce,
                 "announce addresses again every S seconds (at link-up only)"},
         {"interval", "S", set_interval, "print a line every S seconds (never)"},
+        {"control", NULL, set_control,
+                "other traffic by lines on standard input: flows N size N family F …"},
         {"json", "FILE", set_json, "write the result as JSON to FILE, - for standard output"},
         {"tolerate", "WHAT=N,..", set_tolerate, "still succeed with N missing, duplicated, …"},
         {"quiet", NULL, set_quiet, "no summary for people"},

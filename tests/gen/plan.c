@@ -35,6 +35,7 @@ static int make_template(struct pair *p, const struct options *o, bool ipv6, enu
 	        .dst = prefix->addr.family ? prefix->addr : plan_address(o, p->to, ipv6),
 	        .dst_len = prefix->addr.family ? prefix->len : 128,
 	        .flows = p->flows,
+	        .scatter = o->scatter,
 	        .proto = proto,
 	};
 
@@ -45,8 +46,9 @@ static int make_template(struct pair *p, const struct options *o, bool ipv6, enu
 		return -EINVAL;
 	}
 	if (frame_template_init(t, &spec) < 0) {
-		snprintf(error, size, "--prefix of station %u has fewer addresses than --flows",
-		        p->to);
+		snprintf(error, size, "--flows %u: %s", p->flows,
+		        o->scatter ? "--scatter wants a power of two"
+		                   : "too many, or --ip of another family");
 		return -EINVAL;
 	}
 	p->n_templates++;

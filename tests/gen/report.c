@@ -189,11 +189,11 @@ int report_json(const struct worker *w, FILE *out)
 	json_counts(out, &sum, duration(w));
 	fprintf(out,
 	        ",\n \"foreign\": %" PRIu64 ", \"neighbour\": %" PRIu64 ", \"answered\": %" PRIu64
-	        ", \"tx_full\": %" PRIu64 ", \"untracked\": %" PRIu64
+	        ", \"tx_full\": %" PRIu64 ", \"untracked\": %" PRIu64 ", \"tsc_hz\": %" PRIu64
 	        ",\n \"rtt_us\": {\"count\": %" PRIu64
 	        ", \"min\": %.3f, \"p50\": %.3f, \"p99\": %.3f, \"max\": %.3f},\n \"faults\": {",
-	        w->foreign, w->neighbour, w->answered, w->tx_full, w->sink.untracked, w->rtt.count,
-	        micros(w, w->rtt.min), micros(w, histogram_quantile(&w->rtt, 0.5)),
+	        w->foreign, w->neighbour, w->answered, w->tx_full, w->sink.untracked, w->hz,
+	        w->rtt.count, micros(w, w->rtt.min), micros(w, histogram_quantile(&w->rtt, 0.5)),
 	        micros(w, histogram_quantile(&w->rtt, 0.99)), micros(w, w->rtt.max));
 	for (unsigned i = 0; i < FRAME_FAULTS; i++)
 		fprintf(out, "%s\"%s\": %" PRIu64, i ? ", " : "", fault_names[i], w->faults[i]);

@@ -5,6 +5,9 @@
 
 #include <rte_cycles.h>
 
+/* Seconds until packets are given up at the end of one traffic of several. */
+#define CONTROL_DRAIN 2.0
+
 static uint64_t cycles(const struct worker *w, double seconds)
 {
 	return (uint64_t)(seconds * (double)w->hz);
@@ -135,10 +138,14 @@ static bool finished(const struct worker *w, uint64_t end)
 /* Waits until all is back or its time is up, and a little for duplicates. */
 static void drain(struct worker *w)
 {
+	double seconds = w->options->timeout;
 	uint64_t limit, linger = 0;
 
 	w->now = rte_rdtsc();
-	limit = w->now + cycles(w, w->options->timeout);
+	/* who stops and continues us makes the timeout long; whoever waits for the end does not */
+	if (w->options->control && seconds > CONTROL_DRAIN)
+		seconds = CONTROL_DRAIN;
+	limit = w->now + cycles(w, seconds);
 	while (w->now < limit && (!linger || w->now < linger)) {
 		unsigned n = worker_receive(w);
 

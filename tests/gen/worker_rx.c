@@ -106,10 +106,12 @@ static void receive_neighbour(
 	}
 	if (!dev->gateway4_known && neighbour_learn(frame, len, &o->gateway4, &mac)) {
 		dev->gateway4_known = true;
+		dev->gateway4_mac = mac;
 		plan_gateway(&w->plan, port, false, &mac);
 	}
 	if (!dev->gateway6_known && neighbour_learn(frame, len, &o->gateway6, &mac)) {
 		dev->gateway6_known = true;
+		dev->gateway6_mac = mac;
 		plan_gateway(&w->plan, port, true, &mac);
 	}
 }

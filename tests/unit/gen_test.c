@@ -523,11 +523,59 @@ static void spread_destinations(void **state)
 		assert_true(f == 0 || ntohl(load32(buf + 30)) > last);
 		last = ntohl(load32(buf + 30));
 	}
-	s.dst_len = 25;
-	assert_int_equal(frame_template_init(&t, &s), -EINVAL);
-	s.flows = 128;
-	assert_int_equal(frame_template_init(&t, &s), 0);
 	s.src.family = AF_INET6;
+	assert_int_equal(frame_template_init(&t, &s), -EINVAL);
+}
+
+/* Each flow of a prefix with too few addresses, and each scattered one, is another than all others.
+ */
+static void shared_and_scattered_destinations(void **state)
+{
+	static const struct {
+		uint8_t len;
+		uint32_t flows;
+		bool scatter;
+		unsigned destinations;
+	} rows[] = {{25, 256, false, 128}, {30, 1000, false, 4}, {31, 4096, true, 2},
+	        {24, 128, true, 128}, {20, 1024, true, 1024}};
+	struct frame_spec s = make_spec(8);
+	struct frame_template t;
+	struct frame_slot slot;
+	uint8_t buf[2048];
+
+	(void)state;
+	frame_slot_init(&slot, buf, sizeof(buf), 0);
+	for (unsigned r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
+		uint64_t *seen = calloc(rows[r].flows, sizeof(*seen));
+		unsigned destinations = 0, far = 0;
+
+		s.dst_len = rows[r].len;
+		s.flows = rows[r].flows;
+		s.scatter = rows[r].scatter;
+		assert_int_equal(frame_template_init(&t, &s), 0);
+		for (uint32_t f = 0; f < s.flows; f++) {
+			bool new = true;
+
+			frame_write(&t, &slot, buf, f, 100, &(struct frame_id){.flow = f});
+			assert_int_equal((ntohl(load32(buf + 30)) ^ 198u << 24 ^ 19u << 16) >>
+			                         (32 - rows[r].len),
+			        0);
+			seen[f] = (uint64_t)load32(buf + 30) << 32 | load32(buf + 34);
+			for (uint32_t k = 0; k < f; k++) {
+				assert_true(seen[k] != seen[f]);
+				new &= seen[k] >> 32 != seen[f] >> 32;
+			}
+			destinations += new;
+			far += f && ntohl((uint32_t)(seen[f] >> 32)) -
+			                            ntohl((uint32_t)(seen[f - 1] >> 32)) + 8 >
+			                    16;
+		}
+		assert_int_equal(destinations, rows[r].destinations);
+		if (rows[r].scatter && rows[r].destinations > 16)
+			assert_true(far > s.flows / 2);
+		free(seen);
+	}
+	s.flows = 1000;
 	assert_int_equal(frame_template_init(&t, &s), -EINVAL);
 }
 
@@ -688,12 +736,60 @@ static void options_from_file(void **state)
 	free(o);
 }
 
+/* Lines that change the traffic of a generator that runs. */
+static void traffic_lines(void **state)
+{
+	static const struct {
+		const char *line, *error;
+	} rows[] = {
+	        {"flows 1024 size 60 pairs 1>0", NULL},
+	        {"family 6 size 92", NULL},
+	        {" \r\n", NULL},
+	        {"size 9014", NULL},
+	        {"size 9015", "at most 9014"},
+	        {"port x", "can not be changed"},
+	        {"flows", "needs a value"},
+	        {"flows 0", "not possible"},
+	        {"pairs 2>0", "no such port"},
+	        {"flows 7 size 60 mac 02:00:00:00:00:01", "can not be changed"},
+	};
+	struct options *o = calloc(2, sizeof(*o));
+	char error[300];
+
+	(void)state;
+	assert_int_equal(
+	        parse(o, error, "gen --port a --port b --size 9014 --flows 5 --control"), 0);
+	o[1] = o[0];
+	for (unsigned r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
+		char line[100];
+		struct options *before = calloc(1, sizeof(*before));
+
+		*before = *o;
+		strcpy(line, rows[r].line);
+		*error = '\0';
+		assert_int_equal(options_traffic(o, &o[1], line, error, sizeof(error)),
+		        rows[r].error ? -EINVAL : 0);
+		if (rows[r].error) {
+			assert_non_null(strstr(error, rows[r].error));
+			assert_memory_equal(o, before, sizeof(*o)); /* all or nothing */
+		}
+		free(before);
+	}
+	assert_int_equal(o->flows, 1024);
+	assert_int_equal(o->sizes[0], 9014);
+	assert_int_equal(o->n_sizes, 1);
+	assert_true(o->ip6 && !o->ip4);
+	assert_int_equal(o->n_pairs, 1);
+	assert_int_equal(o->pairs[0].from, 1);
+	free(o);
+}
+
 static void plan_refuses(void **state)
 {
 	static const char *const bad[] = {
 	        "gen --port a --mac 02:00:00:00:00:01 --peer --ip 198.18.0.2",
 	        "gen --port a --mac 02:00:00:00:00:01 --family 6 --size 64",
-	        "gen --port a --mac 02:00:00:00:00:01 --prefix 198.19.0.0/30 --flows 5"};
+	        "gen --port a --mac 02:00:00:00:00:01 --prefix 198.19.0.0/30 --flows 5 --scatter"};
 	struct options *o = calloc(1, sizeof(*o));
 	struct plan plan;
 	char error[256];
@@ -727,6 +823,8 @@ int main(void)
 	        cmocka_unit_test(wrong_body_is_seen),
 	        cmocka_unit_test(hostile_frames),
 	        cmocka_unit_test(spread_destinations),
+	        cmocka_unit_test(shared_and_scattered_destinations),
+	        cmocka_unit_test(traffic_lines),
 	        cmocka_unit_test(neighbours),
 	        cmocka_unit_test(histogram_quantiles),
 	        cmocka_unit_test(options_good),
