@@ -23,7 +23,8 @@ PR_PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config python3 dpdk dpdk-
 	libcjson-dev libsqlite3-dev libbsd-dev libnuma-dev libcmocka-dev iproute2 procps"
 PR_PACKAGES_TEST="podman runc containerd containernetworking-plugins busybox-static catatonit
 	iptables nftables iputils-ping ethtool iperf3 tcpdump python3-scapy python3-grpcio
-	python3-protobuf protobuf-compiler clang-format shellcheck mandoc jq"
+	python3-protobuf protobuf-compiler clang-format shellcheck mandoc jq
+	iputils-arping iputils-tracepath traceroute ndisc6 tshark frr"
 # For tests with real virtual machines. The guests' kernel is only unpacked: pr_guest_kernel.
 PR_PACKAGES_QEMU="qemu-system-x86 cpio kmod"
 PR_GUEST_KERNEL=linux-image-cloud-amd64
