@@ -24,7 +24,7 @@ PR_PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config python3 dpdk dpdk-
 PR_PACKAGES_TEST="podman runc containerd containernetworking-plugins busybox-static catatonit
 	iptables nftables iputils-ping ethtool iperf3 tcpdump python3-scapy python3-grpcio
 	python3-protobuf protobuf-compiler clang-format shellcheck mandoc jq
-	gnuplot-nox"
+	iputils-arping iputils-tracepath traceroute ndisc6 tshark frr gnuplot-nox"
 # For tests with real virtual machines. The guests' kernel is only unpacked: pr_guest_kernel.
 PR_PACKAGES_QEMU="qemu-system-x86 cpio kmod"
 PR_GUEST_KERNEL=linux-image-cloud-amd64
