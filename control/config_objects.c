@@ -149,6 +149,7 @@ static void show_limits(cJSON *json, const struct dp_config *dp)
 	cJSON_AddNumberToObject(limits, "fibNodes", dp->max_fib_nodes);
 	cJSON_AddNumberToObject(limits, "macs", dp->max_fdb);
 	cJSON_AddNumberToObject(limits, "neighbours", dp->max_neighbours);
+	cJSON_AddNumberToObject(limits, "multicastGroups", dp->max_multicast);
 	cJSON_AddNumberToObject(limits, "mbufs", dp->mbufs);
 }
 

@@ -40,6 +40,8 @@ const struct method methods[] = {
         {"fdb.del", fdb_del},
         {"fdb.flush", fdb_flush},
         {"fdb.list", fdb_list},
+        {"multicast.list", multicast_list},
+        {"multicast.status", multicast_status},
         {"stats.get", stats_get},
         {"worker.list", worker_list},
         {"worker.show", worker_show},

@@ -185,7 +185,8 @@ static int parse_routed(struct request *request, struct dp_network_spec *spec)
 /* Members of the other mode have no meaning here: refused rather than ignored. */
 static int refuse_foreign(struct request *request, bool routed)
 {
-	static const char *const bridged_only[] = {"macAgeing", "macLimit", NULL};
+	static const char *const bridged_only[] = {"macAgeing", "macLimit", "multicastSnooping",
+	        "multicastQuerier", "multicastQueryInterval", "linkLocalFrames", NULL};
 	static const char *const routed_only[] = {
 	        "subnets", "gateways", "proxyArp", "routerAdvertisements", NULL};
 
@@ -223,7 +224,7 @@ static int parse_network(struct request *request, struct dp_network_spec *spec)
 		return parse_routed(request, spec);
 	spec->mac_ageing = (uint32_t)json_integer(params, "macAgeing", 300);
 	spec->mac_limit = (uint32_t)json_integer(params, "macLimit", 0);
-	return 0;
+	return multicast_parse_network(request, spec);
 }
 
 static cJSON *network_body(const struct dp_network_spec *spec)
@@ -237,6 +238,7 @@ static cJSON *network_body(const struct dp_network_spec *spec)
 	if (!spec->routed) {
 		json_add_u64(body, "macAgeing", spec->mac_ageing);
 		json_add_u64(body, "macLimit", spec->mac_limit);
+		multicast_body_network(body, spec);
 		return body;
 	}
 	array = cJSON_AddArrayToObject(body, "subnets");

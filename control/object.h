@@ -136,6 +136,14 @@ int port_parse(struct request *request, struct port_wish *wish);
 /* The normal form; cni is copied. */
 cJSON *port_body(const struct port_wish *wish, const cJSON *cni);
 
+/* ---- multicast.c: what goes to many in bridged networks ---- */
+/* Parts of network.add and port.add, and of their normal form. */
+int multicast_parse_network(struct request *request, struct dp_network_spec *spec);
+void multicast_body_network(cJSON *body, const struct dp_network_spec *spec);
+int multicast_parse_port(struct request *request, struct dp_port_spec *spec, bool routed);
+void multicast_body_port(cJSON *body, const struct dp_port_spec *spec);
+method_fn multicast_list, multicast_status;
+
 /* ---- port_check.c: what depends on other ports ---- */
 int port_check(struct request *request, const struct port_wish *wish);
 /* A stable locally administered MAC address that no other port of the network has. */

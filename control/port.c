@@ -105,6 +105,10 @@ cJSON *port_json(const struct port *port)
 	cJSON_AddStringToObject(answer, "state", state.up ? "up" : "down");
 	cJSON_AddBoolToObject(answer, "connected", state.connected);
 	json_add_u64(answer, "refusedConnects", state.refused_connects);
+	if (!port->network->spec.routed) {
+		json_add_u64(answer, "multicastGroups", state.multicast_groups);
+		json_add_u64(answer, "multicastRefused", state.multicast_refused);
+	}
 	if (port->spec.kind == DP_PORT_VHOST_USER) {
 		json_add_u64(answer, "protocolErrors", state.protocol_errors);
 		json_add_u64(answer, "ringErrors", state.ring_errors);

@@ -292,6 +292,8 @@ int port_parse(struct request *request, struct port_wish *wish)
 		spec->index = (uint16_t)json_integer(params, "index", DP_INDEX_ANY);
 	spec->mac_limit = (uint32_t)json_integer(params, "macLimit", eth ? 0 : MAC_LIMIT_POD);
 	spec->flood_rate = (uint32_t)json_integer(params, "floodRate", FLOOD_RATE);
+	if (multicast_parse_port(request, spec, wish->network->spec.routed))
+		return -1;
 	if (parse_mtu(request, wish) || parse_bridging(request, wish) || parse_mac(request, wish))
 		return -1;
 	if (eth ? parse_eth(request, spec) : parse_vhost_user(request, spec))
@@ -363,6 +365,8 @@ cJSON *port_body(const struct port_wish *wish, const cJSON *cni)
 	cJSON_AddBoolToObject(body, "isolated", spec->isolated);
 	json_add_u64(body, "macLimit", spec->mac_limit);
 	json_add_u64(body, "floodRate", spec->flood_rate);
+	if (!wish->network->spec.routed)
+		multicast_body_port(body, spec);
 	if (eth) {
 		cJSON_AddStringToObject(body, "device", spec->device);
 		body_prefixes(body, "addresses", spec->addresses, spec->n_addresses);

@@ -120,10 +120,14 @@ static void add_totals(cJSON *result, const struct dp_totals *now, const struct 
 	add_fill(tables, "nextHops", &now->next_hops);
 	add_fill(tables, "fdb", &now->fdb);
 	add_fill(tables, "neighbours", &now->neighbours);
+	add_fill(tables, "multicastGroups", &now->multicast_groups);
+	add_fill(tables, "multicastMembers", &now->multicast_members);
 	add_fill(tables, "ports", &now->ports);
 	add_fill(tables, "networks", &now->networks);
 	add_fill(tables, "mbufs", &now->mbufs);
 	json_add_u64(result, "learnLost", now->learn_lost - (base ? base->learn_lost : 0));
+	json_add_u64(
+	        result, "multicastLost", now->multicast_lost - (base ? base->multicast_lost : 0));
 }
 
 static int stats_of(struct request *request, const char *only, const struct stats_base *base,

@@ -24,6 +24,7 @@
 
 static const char *const network_modes[] = {"bridged", "routed", NULL};
 static const char *const port_kinds[] = {"vhost-user", "eth", NULL};
+static const char *const multicast_routers[] = {"auto", "always", "never", NULL};
 static const char *const socket_modes[] = {"client", "server", NULL};
 static const char *const route_types[] = {"via", "blackhole", "unreachable", NULL};
 static const char *const sync_steps[] = {"begin", "chunk", "commit", "abort", NULL};
@@ -39,6 +40,10 @@ static const struct verb_field network_add[] = {
 	FIELD("gatewayMac", VERB_MAC, "MAC address of the gateway", .fallback = "02:70:72:00:00:01"),
 	FIELD("macAgeing", VERB_INTEGER, "seconds until an unused MAC address is forgotten; 0: never", RANGE(0, 1000000), .only = "bridged", .fallback = "300"),
 	FIELD("macLimit", VERB_INTEGER, "learned MAC addresses; 0: only the table bounds them", RANGE(0, 1000000), .only = "bridged", .fallback = "0"),
+	FIELD("multicastSnooping", VERB_BOOL, "multicast groups go to their members and routers only, once somebody asks for them", .only = "bridged", .fallback = "true"),
+	FIELD("multicastQuerier", VERB_BOOL, "ask hosts for their multicast groups, unless a router does", .only = "bridged", .fallback = "false"),
+	FIELD("multicastQueryInterval", VERB_INTEGER, "seconds between these questions", RANGE(2, 3600), .only = "bridged", .fallback = "125"),
+	FIELD("linkLocalFrames", VERB_STRING, "protocols on 01:80:c2:00:00:0X that pass between ports: stp, lacp, dot1x, lldp, or 00 to 0f", ARRAY(16), .max = 8, .only = "bridged", .fallback = "none"),
 	FIELD("subnets", VERB_PREFIX, "connected prefixes; addresses in them that no port has are looked for on the uplinks", ARRAY(PR_SUBNETS_MAX), .only = "routed", .fallback = "none"),
 	FIELD("gateways", VERB_IP, "addresses that the gateway answers for, besides 169.254.1.1 and fe80::1", ARRAY(PR_GATEWAYS_MAX), .only = "routed", .fallback = "first address of each subnet"),
 	FIELD("routerAdvertisements", VERB_BOOL, "tell pods of their IPv6 gateway by router advertisements", .only = "routed", .fallback = "false"),
@@ -73,6 +78,13 @@ static const struct verb_field port_add[] = {
 	FIELD("isolated", VERB_BOOL, "isolated ports do not reach one another (bridged networks)", .fallback = "false"),
 	FIELD("macLimit", VERB_INTEGER, "MAC addresses learned behind it; 0: unlimited", RANGE(0, 1000000), .fallback = "16; eth: 0"),
 	FIELD("floodRate", VERB_INTEGER, "broadcast, multicast and unknown unicast packets a second; 0: unlimited", RANGE(0, RATE_MAX), .fallback = "1000"),
+	FIELD("broadcastRate", VERB_INTEGER, "broadcast packets a second; 0: unlimited (bridged networks)", RANGE(0, RATE_MAX), .fallback = "counts for floodRate"),
+	FIELD("multicastRate", VERB_INTEGER, "multicast packets a second; 0: unlimited (bridged networks)", RANGE(0, RATE_MAX), .fallback = "counts for floodRate"),
+	FIELD("unknownUnicastRate", VERB_INTEGER, "unknown unicast packets a second; 0: unlimited (bridged networks)", RANGE(0, RATE_MAX), .fallback = "counts for floodRate"),
+	FIELD("copyRate", VERB_INTEGER, "copies a second that are made of all these; 0: unlimited (bridged networks)", RANGE(0, RATE_MAX), .fallback = "0"),
+	FIELD("multicastRouter", VERB_ENUM, "whether multicast routers are behind it; auto: if one is heard, from a pod only if trusted (bridged networks)", .values = multicast_routers, .fallback = "auto"),
+	FIELD("multicastFastLeave", VERB_BOOL, "one host is behind it: a leave ends its membership at once (bridged networks)", .fallback = "false"),
+	FIELD("multicastLimit", VERB_INTEGER, "multicast groups that it may join; 0: unlimited (bridged networks)", RANGE(0, 65536), .fallback = "256"),
 	FIELD("socket", VERB_PATH, "the vhost-user socket", REQUIRED, .only = "vhost-user"),
 	FIELD("mode", VERB_ENUM, "client: the pod serves the socket; server: we do", .values = socket_modes, .only = "vhost-user", .fallback = "client"),
 	FIELD("queues", VERB_INTEGER, "queue pairs", RANGE(1, PR_QUEUES_MAX), .only = "vhost-user", .fallback = "1"),
@@ -90,6 +102,8 @@ static const struct verb_field port_add[] = {
 	OUT("state", VERB_STRING, "up or down"),
 	OUT("connected", VERB_BOOL, "whether the guest is connected"),
 	OUT("refusedConnects", VERB_INTEGER, "connections refused"),
+	OUT("multicastGroups", VERB_INTEGER, "multicast groups that it has joined"),
+	OUT("multicastRefused", VERB_INTEGER, "joins refused: its limit, or a full table"),
 	OUT("protocolErrors", VERB_INTEGER, "messages of guests that were refused"),
 	OUT("ringErrors", VERB_INTEGER, "queues stopped because their rings made no sense"),
 	OUT("memoryErrors", VERB_INTEGER, "times that a guest's memory file shrank"),
@@ -183,6 +197,16 @@ static const struct verb_field fdb_list[] = {
 	FIELD("limit", VERB_INTEGER, "entries in one answer", RANGE(1, 10000), .fallback = "1000"),
 };
 
+static const struct verb_field multicast_list[] = {
+	FIELD("network", VERB_NAME, "only groups of this network", FILTER, .position = 1),
+	FIELD("port", VERB_NAME, "only groups of this port", FILTER, .position = 2),
+	FIELD("after", VERB_STRING, "go on after this `next` of an earlier answer", .empty = true, .fallback = "from the start"),
+	FIELD("limit", VERB_INTEGER, "entries in one answer", RANGE(1, 10000), .fallback = "1000"),
+};
+static const struct verb_field multicast_status[] = {
+	FIELD("network", VERB_NAME, "only this network", FILTER, .position = 1),
+};
+
 static const struct verb_field stats_get[] = {
 	FIELD("port", VERB_NAME, "only this port", FILTER, .position = 1),
 	FIELD("zero", VERB_BOOL, "count from here on, for this connection", .fallback = "false"),
@@ -244,6 +268,9 @@ const struct verb verb_table[] = {
 	VERB("fdb.del", "remove a MAC address", "fdb del red 02:00:00:00:00:01 --vlan 10", FIELDS(fdb_del)),
 	VERB("fdb.flush", "forget learned MAC addresses", "fdb flush red --port pod1", FIELDS(fdb_flush)),
 	VERB("fdb.list", "list the MAC addresses", "fdb list red", READ, FIELDS(fdb_list), LIST("entries")),
+
+	VERB("multicast.list", "list multicast groups and the ports that joined them", "multicast list red", READ, FIELDS(multicast_list), LIST("groups")),
+	VERB("multicast.status", "tell who asks for multicast groups and where routers are", "multicast status red", READ, FIELDS(multicast_status), LIST("segments")),
 
 	VERB("stats.get", "show counters and the reasons of drops", "stats get pod1", READ, FIELDS(stats_get)),
 

@@ -24,11 +24,13 @@
 #include "dataplane/tables.h"
 
 /* Every packet is contiguous: an Ethernet frame of the largest MTU with a tag, and headroom. */
-#define MBUF_ROOM     (RTE_PKTMBUF_HEADROOM + 18 + PR_MTU_MAX + 46)
-#define MBUFS_DEFAULT 8192
-#define MBUF_CACHE    256
-#define MIB           (UINT64_C(1) << 20)
-#define EAL_PREFIX    "podrail"
+#define MBUF_ROOM         (RTE_PKTMBUF_HEADROOM + 18 + PR_MTU_MAX + 46)
+#define MBUFS_DEFAULT     8192
+#define MBUF_CACHE        256
+#define MULTICAST_DEFAULT 1024
+#define MEMBERS_A_GROUP   16 /* ports, on average */
+#define MIB               (UINT64_C(1) << 20)
+#define EAL_PREFIX        "podrail"
 
 struct shared *shared;
 
@@ -56,6 +58,11 @@ static unsigned mbufs_of(const struct dp_config *c)
 	return c->mbufs ? c->mbufs : MBUFS_DEFAULT;
 }
 
+static unsigned multicast_of(const struct dp_config *c)
+{
+	return c->max_multicast ? c->max_multicast : MULTICAST_DEFAULT;
+}
+
 uint64_t dp_memory_needed(const struct dp_config *c)
 {
 	uint64_t bytes = 0;
@@ -68,6 +75,7 @@ uint64_t dp_memory_needed(const struct dp_config *c)
 	bytes += (uint64_t)c->max_fdb * 72 + (uint64_t)c->max_neighbours * 256;
 	bytes += sizeof(struct shared) + (c->n_workers + 1) * (sizeof(struct worker) + MIB / 4);
 	bytes += (uint64_t)NEXT_HOPS_MAX * 128;
+	bytes += (uint64_t)multicast_of(c) * (96 + MEMBERS_A_GROUP * 40);
 	/* Roots of some networks, devices' queues, and what allocation loses. */
 	bytes += 32 * MIB + bytes / 16;
 	return (bytes + 2 * MIB - 1) / (2 * MIB) * (2 * MIB);
@@ -216,8 +224,11 @@ static int start_tables(struct dp_error *error)
 	shared->fdb = fdb_create(&table_memory, config.max_fdb, seed);
 	shared->fib6_pool = fib6_pool_create(
 	        &table_memory, config.max_routes6, seed, tables_retire_index, NULL);
-	if (!shared->fib_pool || !shared->fib6_pool || !shared->fdb || hops_init() ||
-	        neighbours_init(config.max_neighbours))
+	shared->mdb = mdb_create(&table_memory, multicast_of(&config),
+	        multicast_of(&config) * MEMBERS_A_GROUP, seed, tables_retire_index, NULL,
+	        tables_reclaim_wait);
+	if (!shared->fib_pool || !shared->fib6_pool || !shared->fdb || !shared->mdb ||
+	        hops_init() || neighbours_init(config.max_neighbours))
 		return fail(
 		        error, -ENOMEM, "no memory for the tables: raise memory or lower limits");
 	return 0;
@@ -227,6 +238,7 @@ static void stop_tables(void)
 {
 	neighbours_free();
 	hops_free();
+	mdb_destroy(shared->mdb);
 	fdb_destroy(shared->fdb);
 	fib6_pool_destroy(shared->fib6_pool);
 	fib4_pool_destroy(shared->fib_pool);

@@ -46,7 +46,8 @@ struct dp_config {
 	unsigned max_fib_nodes; /* 1 KiB each */
 	unsigned max_fdb;       /* MAC addresses */
 	unsigned max_neighbours;
-	char run_dir[256]; /* unique per instance: names the DPDK instance too */
+	unsigned max_multicast; /* groups of all bridged networks; 0: 1024 */
+	char run_dir[256];      /* unique per instance: names the DPDK instance too */
 	void (*log)(int priority, const char *message); /* syslog priorities; any thread */
 };
 
@@ -75,6 +76,9 @@ struct dp_network_spec {
 	struct pr_mac gateway_mac;
 	uint32_t mac_ageing;           /* seconds, 0: never; bridged */
 	uint32_t mac_limit;            /* learned addresses, 0: the table's size; bridged */
+	bool snooping, querier;        /* bridged: multicast; querier: we ask, unless others do */
+	uint16_t query_interval;       /* seconds, 0: 125; bridged */
+	uint16_t link_local;           /* bit n: 01:80:c2:00:00:0n passes; bridged */
 	bool proxy_arp, advertise;     /* routed */
 	uint8_t n_subnets, n_gateways; /* routed */
 	struct pr_prefix subnets[PR_SUBNETS_MAX]; /* host bits clear */
@@ -93,6 +97,13 @@ enum dp_port_kind {
 	DP_PORT_ETH,
 };
 
+/* Whether multicast routers may be behind a port. */
+enum dp_multicast_router {
+	DP_MULTICAST_AUTO, /* where it is believed (eth, trusted pods), if one is heard */
+	DP_MULTICAST_ALWAYS,
+	DP_MULTICAST_NEVER,
+};
+
 struct dp_port_spec {
 	char name[PR_NAME_MAX + 1];
 	uint16_t index; /* DP_INDEX_ANY, or the index of an earlier life */
@@ -108,6 +119,14 @@ struct dp_port_spec {
 	bool trust;
 	uint32_t mac_limit;  /* learned addresses, 0: unlimited */
 	uint32_t flood_rate; /* packets a second, 0: unlimited */
+	/* Bridged: broadcast, multicast, unknown unicast. Bit n of own_rates: class n has a rate of
+	 * its own, else it counts for flood_rate. */
+	uint8_t own_rates;
+	uint32_t class_rate[3];
+	uint32_t copy_rate; /* copies of them a second, 0: unlimited */
+	enum dp_multicast_router multicast_router;
+	bool multicast_fast_leave; /* one host behind it: a leave ends the membership at once */
+	uint32_t multicast_limit;  /* groups that it may join, 0: unlimited */
 	uint8_t n_addresses, n_allowed_prefixes, n_allowed_macs;
 	struct pr_prefix addresses[PR_ADDRESSES_MAX]; /* host bits kept */
 	struct pr_prefix allowed_prefixes[PR_ALLOWED_MAX];
@@ -138,6 +157,8 @@ struct dp_port_state {
 	bool connected;
 	uint8_t active_queues;
 	uint32_t learned_macs;
+	uint32_t multicast_groups;
+	uint64_t multicast_refused; /* groups that it might not join: its limit, or a full table */
 	uint64_t refused_connects;
 	uint64_t connects;
 	uint64_t protocol_errors; /* messages refused, connections ended for what was sent */
@@ -231,6 +252,34 @@ int dp_fdb_del(uint16_t network, uint16_t vlan, const struct pr_mac *mac);
 size_t dp_fdb_flush(uint16_t network, uint16_t port);
 struct dp_fdb_entry *dp_fdb_list(size_t *n);
 
+/* ---- multicast ---- */
+struct dp_multicast_member {
+	uint16_t network, vlan, port;
+	struct pr_ip group;
+	uint8_t version;  /* of IGMP or MLD, as last said */
+	uint32_t expires; /* seconds, unless it is said again */
+};
+/* All memberships, copied into an array that the caller frees; NULL and *n = 0 when there are none.
+ */
+struct dp_multicast_member *dp_multicast_list(size_t *n);
+
+#define DP_MULTICAST_ROUTERS 64
+
+struct dp_multicast_segment {
+	uint16_t network, vlan;
+	bool v6;
+	bool active;   /* groups go to members only; else all is flooded */
+	bool overflow; /* some group found no room: unknown ones are flooded */
+	bool querying; /* we ask */
+	bool other;    /* somebody else does, at querier behind querier_port */
+	struct pr_ip querier;
+	uint16_t querier_port; /* DP_INDEX_ANY: gone */
+	uint32_t n_routers;    /* ports; the first ones are listed */
+	uint16_t router[DP_MULTICAST_ROUTERS];
+};
+/* Both families of all segments with snooping; as above. */
+struct dp_multicast_segment *dp_multicast_segments(size_t *n);
+
 /* ---- counters ---- */
 struct dp_port_counters {
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
@@ -247,9 +296,11 @@ struct dp_totals {
 	/* fill of the tables: used and size */
 	struct dp_table_fill {
 		uint64_t used, size;
-	} routes, routes6, fib_nodes, next_hops, fdb, neighbours, ports, networks, mbufs;
+	} routes, routes6, fib_nodes, next_hops, fdb, neighbours, multicast_groups,
+	        multicast_members, ports, networks, mbufs;
 	uint64_t learn_lost; /* learn events that found their ring full: repeated by the next packet
 	                      */
+	uint64_t multicast_lost; /* the same of multicast reports: repeated at the next query */
 };
 void dp_totals(struct dp_totals *totals);
 

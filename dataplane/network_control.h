@@ -29,6 +29,11 @@ struct port_control {
 	 */
 	uint8_t advertised;
 	uint64_t advertise_ms;
+	/* Multicast: of how many of its links it has been taken into the segment's state, whether
+	 * its guest was asked, and groups that it might not join. */
+	uint16_t n_snooped;
+	bool multicast_asked;
+	uint64_t multicast_refused;
 	uint16_t n_links;
 	struct port_link {
 		uint16_t segment, tag;

@@ -8,6 +8,7 @@ static stage_fn *const stage_functions[PR_STAGE_COUNT] = {
         [PR_STAGE_INGRESS_CHECK] = stage_ingress_check,
         [PR_STAGE_BRIDGE] = stage_bridge,
         [PR_STAGE_POLICE] = stage_police,
+        [PR_STAGE_MULTICAST] = stage_multicast,
         [PR_STAGE_FLOOD] = stage_flood,
         [PR_STAGE_ARP] = stage_arp,
         [PR_STAGE_ND] = stage_nd,

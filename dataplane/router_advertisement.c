@@ -119,7 +119,7 @@ static const struct advertised *advertised_to(const struct port_control *control
 	return segment->routed ? segment->advertised : NULL;
 }
 
-static bool guest_listens(uint16_t index)
+bool guest_listens(uint16_t index)
 {
 	uint64_t guest =
 	        atomic_load_explicit(&shared->port[index].device->guest, memory_order_relaxed);

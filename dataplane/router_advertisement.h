@@ -30,4 +30,7 @@ uint16_t ra_fill(uint8_t *frame, const struct port *port, const struct advertise
  * guest listens. Tables thread, ten times a second. */
 void ra_tick(uint64_t now_ms);
 
+/* Whether a guest takes packets from the port. Tables thread. */
+bool guest_listens(uint16_t port);
+
 #endif

@@ -37,6 +37,7 @@ uint16_t segment_take(uint16_t network, uint16_t vlan)
 	shared->segment[s].fib6 = net->fib6;
 	shared->segment[s].advertised = net->advertised;
 	shared->segment[s].n_members = 0;
+	shared->segment[s].link_local = net->spec.link_local & ~(1u << 1); /* never PAUSE */
 	shared->segment[s].used = true;
 	return s;
 }

@@ -21,6 +21,8 @@
 #include "dataplane/table/fdb.h"
 #include "dataplane/table/fib4.h"
 #include "dataplane/table/fib6.h"
+#include "dataplane/table/mdb.h"
+#include "dataplane/table/members.h"
 #include "dataplane/table/token_bucket.h"
 
 #define NEXT_HOPS_MAX (1 << 16)
@@ -127,7 +129,16 @@ static inline bool guard_allows_ip6(const struct guard *guard, const uint8_t add
 enum port_flags {
 	PORT_READY = 1 << 0,
 	PORT_ISOLATED = 1 << 1,
-	PORT_UPLINK = 1 << 2, /* eth in a routed network: we are a host there */
+	PORT_UPLINK = 1 << 2,    /* eth in a routed network: we are a host there */
+	PORT_MAY_QUERY = 1 << 3, /* bridged: multicast queries and routers behind it are believed */
+};
+
+/* What is flooded, by its destination (storm control). */
+enum flood_class {
+	FLOOD_BROADCAST,
+	FLOOD_MULTICAST,
+	FLOOD_UNKNOWN, /* unicast */
+	FLOOD_CLASSES,
 };
 
 /* What workers know of a port. The tables thread writes it before links lead to it; flags and guard
@@ -139,7 +150,8 @@ struct port {
 	uint16_t index;
 	uint16_t network;
 	uint16_t mtu;
-	uint16_t vlan; /* tag of frames that leave a routed network through it, 0: none */
+	uint16_t vlan;    /* tag of frames that leave a routed network through it, 0: none */
+	uint8_t own_rate; /* bit of a flood_class: it has a bucket of its own */
 	struct pr_mac gateway_mac; /* routed: frames to us are addressed to it */
 	uint32_t own_address;      /* routed: source of our ICMP errors and ARP requests, 0: none */
 	/* Routed: the same for ICMPv6 errors, all zero: none; and our address on that link: source
@@ -148,30 +160,37 @@ struct port {
 	/* Workers take tokens (compare and swap). On a line of their own: only packets that are
 	 * rare by their nature pay for them. */
 	struct token_bucket flood_bucket
-	        __rte_cache_aligned;     /* packets that are flooded, and ARP */
-	struct token_bucket punt_bucket; /* packets that wait for a neighbour */
-	struct token_bucket icmp_bucket; /* errors sent because of it */
+	        __rte_cache_aligned; /* packets that are flooded, and ARP */
+	/* Bridged: the same for one class of flooded frames each; used where own_rate says so. */
+	struct token_bucket class_bucket[FLOOD_CLASSES];
+	struct token_bucket copy_bucket;   /* copies of them */
+	struct token_bucket report_bucket; /* what is told of its multicast reports */
+	struct token_bucket punt_bucket;   /* packets that wait for a neighbour */
+	struct token_bucket icmp_bucket;   /* errors sent because of it */
 } __rte_cache_aligned;
 
-/* Members of a segment, for floods. Immutable; published by segment.members. */
-struct members {
-	uint16_t n;
-	struct {
-		uint16_t port, tag;
-	} member[];
-};
+/* What a segment's workers do with multicast (multicast_control.h); none of it: flooded. The family
+ * is 0 for IPv4 and 1 for IPv6. */
+#define SNOOP_ON           0x01
+#define SNOOP_ACTIVE(v6)   (0x02u << (v6)) /* hosts are asked: groups go to members only */
+#define SNOOP_OVERFLOW(v6) (0x08u << (v6)) /* some group has no room: unknown ones are flooded */
 
 /* A broadcast domain: (network, VLAN). Routed networks have exactly one. */
 struct segment {
 	bool used, routed, proxy; /* proxy: ARP and neighbour discovery */
+	/* Bridged: SNOOP_*. Tables thread writes (single stores), workers read. */
+	_Atomic uint8_t snoop;
 	uint16_t network;
 	uint16_t vlan;
-	uint16_t n_members; /* tables thread only */
+	uint16_t n_members;  /* tables thread only */
+	uint16_t link_local; /* bridged: bit n, 01:80:c2:00:00:0n is flooded; constant while used */
 	/* Routed; they live until the network is gone and a grace period is over. */
 	struct fib4 *fib;
 	struct fib6 *fib6;
-	const struct advertised *advertised;   /* NULL: no router advertisements */
-	const struct members *_Atomic members; /* bridged */
+	const struct advertised *advertised; /* NULL: no router advertisements */
+	/* Bridged: all; and those that lead to multicast routers, by family, sorted by port. */
+	const struct members *_Atomic members;
+	const struct members *_Atomic routers[2];
 } __rte_cache_aligned;
 
 enum next_hop_type {
@@ -201,6 +220,7 @@ struct shared {
 	struct rte_rcu_qsbr *qsbr; /* workers report, tables and guests threads wait */
 	struct rte_mempool *mbufs;
 	struct fdb *fdb;
+	struct mdb *mdb;
 	struct fib4_pool *fib_pool;
 	struct fib6_pool *fib6_pool;
 	unsigned n_workers;

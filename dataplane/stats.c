@@ -55,6 +55,10 @@ static int fill_of_tables(void *arg)
 	totals->next_hops = (struct dp_table_fill){hops_count(), NEXT_HOPS_MAX - 1};
 	totals->fdb = (struct dp_table_fill){shared->fdb->count, shared->fdb->max};
 	totals->neighbours = (struct dp_table_fill){neighbours_count(), neighbours_max()};
+	totals->multicast_groups =
+	        (struct dp_table_fill){shared->mdb->n_groups, shared->mdb->max_groups};
+	totals->multicast_members =
+	        (struct dp_table_fill){shared->mdb->n_members, shared->mdb->max_members};
 	totals->ports = (struct dp_table_fill){ports, PR_PORTS_MAX};
 	totals->networks = (struct dp_table_fill){networks, PR_NETWORKS_MAX};
 	return 0;
@@ -77,6 +81,7 @@ void dp_totals(struct dp_totals *totals)
 		totals->held += counter_get(&from->held);
 		released += counter_get(&from->released);
 		totals->learn_lost += counter_get(&from->learn_lost);
+		totals->multicast_lost += counter_get(&from->multicast_lost);
 		for (unsigned r = 0; r < PR_DROP_COUNT; r++)
 			totals->drop_reasons[r] += counter_get(&from->drop_reasons[r]);
 		for (unsigned s = 0; s < PR_STAGE_COUNT; s++)

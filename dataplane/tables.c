@@ -12,6 +12,7 @@
 #include <rte_malloc.h>
 #include <rte_ring_elem.h>
 
+#include "dataplane/multicast_control.h"
 #include "dataplane/polls.h"
 #include "dataplane/router_advertisement.h"
 #include "dataplane/tables.h"
@@ -237,6 +238,12 @@ static void handle_event(const struct event *event)
 	case EVENT_PUNT:
 		neighbour_punt(event);
 		break;
+	case EVENT_GROUP:
+		multicast_group_event(event);
+		break;
+	case EVENT_QUERY:
+		multicast_query_event(event);
+		break;
 	}
 }
 
@@ -307,6 +314,7 @@ static bool one_turn(void)
 		neighbours_tick(tables.now_ms);
 		ra_tick(tables.now_ms);
 		fdb_tick(tables.now_ms);
+		multicast_tick(tables.now_ms);
 		loads_sample(tables.now_ms);
 	}
 	reclaim(false);

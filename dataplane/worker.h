@@ -17,6 +17,7 @@ struct counters {
 	uint64_t in, generated, replicated, fragments, out, drops, consumed;
 	uint64_t held, released; /* to and from the tables thread */
 	uint64_t learn_lost;
+	uint64_t multicast_lost; /* records of reports, and queries, that were not told */
 	uint64_t stage_packets[PR_STAGE_COUNT];
 	uint64_t sampled_packets[PR_STAGE_COUNT], sampled_cycles[PR_STAGE_COUNT];
 	uint64_t busy_cycles, idle_cycles, polls, full_polls, batches;
@@ -87,6 +88,8 @@ enum event_type {
 	EVENT_MAC,       /* a source MAC that the MAC table does not know there */
 	EVENT_NEIGHBOUR, /* an ARP sender, or the sender of neighbour discovery */
 	EVENT_PUNT,      /* a packet that waits for its neighbour */
+	EVENT_GROUP,     /* a host joins or leaves a multicast group (address) */
+	EVENT_QUERY,     /* somebody asks hosts for groups, or says that he routes multicast */
 };
 
 /* From a worker to the tables thread. */
@@ -98,8 +101,17 @@ struct event {
 	struct pr_ip address; /* the sender, or the neighbour that is looked for (scoped) */
 	uint32_t next_hop;    /* EVENT_PUNT */
 	uint8_t solicited;    /* EVENT_NEIGHBOUR: an answer to us */
-	uint8_t keep;     /* EVENT_NEIGHBOUR: a MAC that is known stays (RFC 4861 7.2.5, O = 0) */
+	/* EVENT_NEIGHBOUR: a MAC that is known stays (RFC 4861 7.2.5, O = 0). EVENT_QUERY:
+	 * memberships stay (it asks for sources). */
+	uint8_t keep;
 	uint8_t confirms; /* EVENT_NEIGHBOUR: said without a MAC, which is the one that is known */
+	uint8_t action;  /* EVENT_GROUP: enum multicast_action; EVENT_QUERY: 1, no query but a hello
+	                  */
+	uint8_t version; /* both: of IGMP or MLD */
+	uint8_t robustness; /* EVENT_QUERY, with those below; address is the group that is asked for
+	                     */
+	uint32_t response_ms, interval_s;
+	struct pr_ip source;
 	struct rte_mbuf *packet; /* EVENT_PUNT: owned by the receiver */
 };
 

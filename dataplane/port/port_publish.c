@@ -6,16 +6,20 @@
 
 #include <rte_cycles.h>
 
+#include "dataplane/multicast_control.h"
 #include "dataplane/neighbour_control.h"
 #include "dataplane/network_control.h"
 #include "dataplane/route_control.h"
 #include "dataplane/tables.h"
 
-#define VLANS      4096
-#define PUNT_RATE  5000 /* packets a second that may ask for neighbours */
-#define PUNT_BURST 512
-#define ICMP_RATE  1000
-#define ICMP_BURST 100
+#define VLANS           4096
+#define PUNT_RATE       5000 /* packets a second that may ask for neighbours */
+#define PUNT_BURST      512
+#define ICMP_RATE       1000
+#define ICMP_BURST      100
+#define FLOOD_BURST     64
+#define REPORT_RATE     512 /* records of multicast reports a second: all of a pod's groups at once */
+#define REPORT_RATE_ETH 8192 /* many hosts are behind it */
 
 /* ---- what it may send ---- */
 
@@ -181,6 +185,8 @@ static int join_bridge(const struct port_control *control)
 	if (!rc && spec->kind == DP_PORT_VHOST_USER)
 		rc = fdb_set_static(
 		        control->links[0].segment, spec->index, control->links[0].tag, &spec->mac);
+	if (!rc)
+		rc = multicast_port_joined(spec->index);
 	return rc;
 }
 
@@ -316,11 +322,30 @@ static void fill_addresses(
 	memcpy(port->link_local, link.v6, sizeof(port->link_local));
 }
 
+static uint32_t burst_of(uint32_t rate)
+{
+	return rate / 10 > FLOOD_BURST ? rate / 10 : FLOOD_BURST;
+}
+
+static void fill_flood_limits(struct port *port, const struct dp_port_spec *spec, uint64_t now)
+{
+	uint32_t reports = spec->kind == DP_PORT_ETH ? REPORT_RATE_ETH : REPORT_RATE;
+
+	token_bucket_init(&port->flood_bucket, now, shared->tsc_hz, spec->flood_rate,
+	        burst_of(spec->flood_rate));
+	port->own_rate = spec->own_rates;
+	for (unsigned class = 0; class < FLOOD_CLASSES; class ++)
+		token_bucket_init(&port->class_bucket[class], now, shared->tsc_hz,
+		        spec->class_rate[class], burst_of(spec->class_rate[class]));
+	token_bucket_init(&port->copy_bucket, now, shared->tsc_hz, spec->copy_rate,
+	        burst_of(spec->copy_rate));
+	token_bucket_init(&port->report_bucket, now, shared->tsc_hz, reports, reports);
+}
+
 static void fill_port(struct port *port, const struct dp_port_spec *spec)
 {
 	const struct network *network = network_at(spec->network);
 	uint64_t now = rte_rdtsc();
-	uint32_t burst = spec->flood_rate / 10;
 
 	port->index = spec->index;
 	port->network = spec->network;
@@ -330,15 +355,26 @@ static void fill_port(struct port *port, const struct dp_port_spec *spec)
 	if (pr_mac_is_zero(&port->gateway_mac))
 		port->gateway_mac = network->spec.gateway_mac;
 	fill_addresses(port, spec, network);
-	token_bucket_init(&port->flood_bucket, now, shared->tsc_hz, spec->flood_rate,
-	        burst > 64 ? burst : 64);
+	fill_flood_limits(port, spec, now);
 	token_bucket_init(&port->punt_bucket, now, shared->tsc_hz, PUNT_RATE, PUNT_BURST);
 	token_bucket_init(&port->icmp_bucket, now, shared->tsc_hz, ICMP_RATE, ICMP_BURST);
+}
+
+/* A hostile pod must not become the querier, nor have all multicast sent to it (as RFC 6105 has it
+ * for routers). */
+static bool may_query(const struct dp_port_spec *spec)
+{
+	if (spec->multicast_router == DP_MULTICAST_AUTO)
+		return spec->kind == DP_PORT_ETH || spec->trust;
+	return spec->multicast_router == DP_MULTICAST_ALWAYS;
 }
 
 static uint16_t flags_of(const struct dp_port_spec *spec)
 {
 	uint16_t flags = PORT_READY;
+
+	if (may_query(spec))
+		flags |= PORT_MAY_QUERY;
 
 	if (spec->isolated)
 		flags |= PORT_ISOLATED;
@@ -411,6 +447,7 @@ void port_unpublish(uint16_t index)
 		neighbours_port_gone(index);
 		hops_port_gone(index);
 	} else {
+		multicast_port_gone(index);
 		for (unsigned n = 0; n < control->n_links; n++)
 			segment_leave(control->links[n].segment, index);
 		fdb_port_gone(index);

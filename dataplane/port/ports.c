@@ -218,6 +218,8 @@ int dp_port_state(uint16_t index, struct dp_port_state *state)
 	device = shared->port[index].device;
 	state->mac = ports[index].spec.mac;
 	state->learned_macs = ports[index].learned;
+	state->multicast_groups = shared->mdb->port_groups[index];
+	state->multicast_refused = ports[index].multicast_refused;
 	if (device->ops == &eth_ops)
 		eth_state(device, state);
 	else

@@ -5,12 +5,18 @@
 #include "dataplane/stage/ip4.h"
 #include "dataplane/stage/stage.h"
 
-/* 01:80:c2:00:00:00 to 0f: never forwarded by a bridge (802.1Q table 8-1). */
+/* 01:80:c2:00:00:00 to 0f: not forwarded by a bridge (802.1Q table 8-1). */
 static inline bool is_link_local(const uint8_t *mac)
 {
 	static const uint8_t reserved[5] = {0x01, 0x80, 0xc2, 0x00, 0x00};
 
 	return !memcmp(mac, reserved, 5) && mac[5] < 0x10;
+}
+
+/* The network may let some of them pass between its ports; never PAUSE. */
+static inline bool passes_link_local(const struct batch *batch, uint64_t i)
+{
+	return shared->segment[batch->segment[i]].link_local >> batch->head[i][5] & 1;
 }
 
 /* Tells the tables thread of a source that the table does not know at this port; the same one not
@@ -101,7 +107,8 @@ void stage_bridge(struct worker *worker, struct batch *batch)
 		if (likely(value)) {
 			if (likely(forward(batch, i, value)))
 				tx |= UINT64_C(1) << i;
-		} else if (unlikely(is_link_local(batch->head[i]))) {
+		} else if (unlikely(
+		                   is_link_local(batch->head[i]) && !passes_link_local(batch, i))) {
 			batch_drop(batch, i, PR_DROP_LINK_LOCAL_FRAME);
 		} else {
 			batch_next(batch, i, PR_STAGE_POLICE);

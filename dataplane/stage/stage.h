@@ -9,8 +9,8 @@
 
 typedef void stage_fn(struct worker *worker, struct batch *batch);
 
-stage_fn stage_parse, stage_ingress_check, stage_bridge, stage_police, stage_flood, stage_arp,
-        stage_nd, stage_route, stage_route6, stage_local, stage_local6, stage_icmp_error,
+stage_fn stage_parse, stage_ingress_check, stage_bridge, stage_police, stage_multicast, stage_flood,
+        stage_arp, stage_nd, stage_route, stage_route6, stage_local, stage_local6, stage_icmp_error,
         stage_icmp6_error, stage_punt, stage_rewrite, stage_tx, stage_drop;
 
 /* Runs all stages behind rx over a batch, then empties it. */

@@ -12,6 +12,8 @@
 #ifndef DATAPLANE_TABLE_TOKEN_BUCKET_H
 #define DATAPLANE_TABLE_TOKEN_BUCKET_H
 
+#include <stdbool.h>
+
 #include "memory.h"
 
 #define TOKEN_BUCKET_FRACTION 16
@@ -82,6 +84,35 @@ static inline uint32_t token_bucket_take(struct token_bucket *bucket, uint64_t n
 	} while (!__atomic_compare_exchange_n(
 	        &bucket->empty, &old, empty + price, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 	return granted;
+}
+
+/* Whether there is a packet to take, or no limit. Any worker. */
+static inline bool token_bucket_has_any(const struct token_bucket *bucket, uint64_t now)
+{
+	uint64_t cost = __atomic_load_n(&bucket->cost, __ATOMIC_RELAXED);
+	uint64_t empty = __atomic_load_n(&bucket->empty, __ATOMIC_RELAXED);
+
+	return !cost || (int64_t)(now - empty) > (int64_t)(cost >> TOKEN_BUCKET_FRACTION);
+}
+
+/* Takes n packets (at most 65536) whether they are there or not: what is missing is a debt, and
+ * token_bucket_has_any says no until it is paid. The mean rate is exact however many are taken at a
+ * time. Any worker. */
+static inline void token_bucket_spend(struct token_bucket *bucket, uint64_t now, uint32_t n)
+{
+	uint64_t cost = __atomic_load_n(&bucket->cost, __ATOMIC_RELAXED);
+	uint64_t depth = __atomic_load_n(&bucket->depth, __ATOMIC_RELAXED);
+	uint64_t old = __atomic_load_n(&bucket->empty, __ATOMIC_RELAXED), empty;
+
+	if (!cost || !n)
+		return;
+	do {
+		empty = old;
+		if ((int64_t)(now - empty) > (int64_t)depth)
+			empty = now - depth;
+		empty += (uint64_t)(((unsigned __int128)cost * n) >> TOKEN_BUCKET_FRACTION);
+	} while (!__atomic_compare_exchange_n(
+	        &bucket->empty, &old, empty, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 }
 
 #endif

@@ -13,6 +13,9 @@
 	X(SPOOFED_IP, spoofed_ip, "source address is not the port's")                              \
 	X(FLOOD_LIMIT, flood_limit, "above the port's limit for flooded frames")                   \
 	X(FLOOD_EMPTY, flood_empty, "no other member to flood to")                                 \
+	X(NO_MEMBER, no_member, "multicast group without a member and without a router")           \
+	X(MULTICAST_INVALID, multicast_invalid, "malformed IGMP or MLD (RFC 4541 2.1.1)")          \
+	X(MULTICAST_QUERIER, multicast_querier, "multicast query from a port that may not ask")    \
 	X(LINK_LOCAL_FRAME, link_local_frame, "IEEE 802.1D link-local group: not forwarded")       \
 	X(SAME_PORT, same_port, "would leave through the port it came from")                       \
 	X(ISOLATED, isolated, "both ports are isolated")                                           \

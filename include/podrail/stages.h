@@ -10,6 +10,7 @@
 	X(INGRESS_CHECK, ingress_check, "source MAC and address against what the port may use")    \
 	X(BRIDGE, bridge, "learning and MAC lookup in bridged networks")                           \
 	X(POLICE, police, "broadcast, multicast and unknown unicast against the port's limit")     \
+	X(MULTICAST, multicast, "IGMP and MLD snooping: groups to their members and routers")      \
 	X(FLOOD, flood, "one copy for each other member of the segment")                           \
 	X(ARP, arp, "ARP of routed networks: answers, and news for the tables thread")             \
 	X(ND, nd, "the same for IPv6: neighbour discovery and router solicitations")               \

@@ -197,6 +197,17 @@ static void test_tables(void **state)
 	        "\"state\":\"incomplete\",\"held\":3,\"age\":3725}]}",
 	        "NETWORK  ADDRESS    PORT  STATE       HELD  AGE\n"
 	        "n        192.0.2.1  u     incomplete     3  1h02m\n");
+	expect_print("multicast.list", "{}",
+	        "{\"groups\":[{\"network\":\"n\",\"vlan\":7,\"group\":\"239.1.2.3\","
+	        "\"port\":\"p1\",\"version\":3,\"expires\":255}],\"next\":\"\"}",
+	        "NETWORK  VLAN  GROUP      PORT  VERSION  EXPIRES\n"
+	        "n           7  239.1.2.3  p1          3  4m15s\n");
+	expect_print("multicast.status", "{}",
+	        "{\"segments\":[{\"network\":\"n\",\"vlan\":0,\"family\":\"ipv4\","
+	        "\"state\":\"snooping\",\"querier\":\"192.0.2.1\",\"querierPort\":\"u\","
+	        "\"routerPorts\":[\"u\",\"v\"]}]}",
+	        "NETWORK  VLAN  FAMILY  STATE     QUERIER    PORT  ROUTER-PORTS\n"
+	        "n           0  ipv4    snooping  192.0.2.1  u     u,v\n");
 	expect_print("worker.list", "{}",
 	        "{\"workers\":[{\"index\":0,\"cpu\":3,\"queues\":[{\"port\":\"a\",\"queue\":0},{"
 	        "\"port\":"

@@ -390,6 +390,26 @@ size_t fake_dp_routes(void)
 	return dp.routes;
 }
 
+/* ---- multicast ---- */
+
+struct dp_multicast_member *dp_multicast_list(size_t *n)
+{
+	struct dp_multicast_member *list = calloc(fake_dp.n_multicast + 1, sizeof(*list));
+
+	*n = fake_dp.n_multicast;
+	memcpy(list, fake_dp.multicast, *n * sizeof(*list));
+	return list;
+}
+
+struct dp_multicast_segment *dp_multicast_segments(size_t *n)
+{
+	struct dp_multicast_segment *list = calloc(fake_dp.n_segments + 1, sizeof(*list));
+
+	*n = fake_dp.n_segments;
+	memcpy(list, fake_dp.segment, *n * sizeof(*list));
+	return list;
+}
+
 /* ---- neighbours ---- */
 
 /* A link-local address is another neighbour on each port. */

@@ -22,6 +22,10 @@ struct fake_dataplane {
 	unsigned rebalances;                      /* how often it was called, */
 	uint32_t gain;                            /* and with what */
 	bool rebalance_fails;
+	struct dp_multicast_member multicast[16]; /* what dp_multicast_list answers */
+	size_t n_multicast;
+	struct dp_multicast_segment segment[4]; /* and dp_multicast_segments */
+	size_t n_segments;
 	struct pr_mac device_mac; /* of every eth device */
 };
 extern struct fake_dataplane fake_dp;

@@ -31,7 +31,9 @@ static void defaults_are_filled_in(void **state)
 	call_answers("{'created':false," BLUE_ANSWER, "network.add", "{" BLUE "}");
 	call_answers("{" BLUE_ANSWER, "network.show", "{'name':'blue'}");
 	call_answers("{'created':true,'network':{'name':'red','mode':'bridged','mtu':9000,"
-	             "'gatewayMac':'02:70:72:00:00:01','macAgeing':60,'macLimit':0,'index':1,"
+	             "'gatewayMac':'02:70:72:00:00:01','macAgeing':60,'macLimit':0,"
+	             "'multicastSnooping':true,'multicastQuerier':false,"
+	             "'multicastQueryInterval':125,'linkLocalFrames':[],'index':1,"
 	             "'ports':0,'routes':0}}",
 	        "network.add", "{'name':'red','mode':'bridged','mtu':9000,'macAgeing':60}");
 	assert_int_equal(fake_dp_networks(), 2);
@@ -85,6 +87,37 @@ static void bad_values_are_refused(void **state)
 	        "{'name':'a','mode':'routed','gatewayMac':'01:00:00:00:00:01'}");
 	assert_int_equal(fake_dp_networks(), 0);
 	assert_int_equal(stored_count("network"), 0);
+}
+
+static void multicast_options(void **state)
+{
+	(void)state;
+	call_ok("network.add", "{'name':'a','mode':'bridged','multicastQuerier':true,"
+	                       "'multicastQueryInterval':60,'linkLocalFrames':['lldp','00','02',"
+	                       "'stp','0f']}");
+	call_answers("{'network':{'name':'a','mode':'bridged','mtu':1500,"
+	             "'gatewayMac':'02:70:72:00:00:01','macAgeing':300,'macLimit':0,"
+	             "'multicastSnooping':true,'multicastQuerier':true,"
+	             "'multicastQueryInterval':60,'linkLocalFrames':['stp','lacp','lldp','0f'],"
+	             "'index':0,'ports':0,'routes':0}}",
+	        "network.show", "{'name':'a'}");
+	assert_int_equal(fake_dp_network("a")->link_local, 1 | 1 << 2 | 1 << 14 | 1 << 15);
+	assert_true(fake_dp_network("a")->querier);
+	assert_int_equal(fake_dp_network("a")->query_interval, 60);
+	call_refused(PR_ERR_EXISTS, "linkLocalFrames", "", "network.add",
+	        "{'name':'a','mode':'bridged','multicastQuerier':true,"
+	        "'multicastQueryInterval':60}");
+	call_refused(PR_ERR_PARAMS, "linkLocalFrames[1]", "PAUSE", "network.add",
+	        "{'name':'b','mode':'bridged','linkLocalFrames':['lldp','01']}");
+	call_refused(PR_ERR_PARAMS, "linkLocalFrames[0]", "\"stp\"", "network.add",
+	        "{'name':'b','mode':'bridged','linkLocalFrames':['1f']}");
+	call_refused(PR_ERR_PARAMS, "multicastQuerier", "multicastSnooping", "network.add",
+	        "{'name':'b','mode':'bridged','multicastQuerier':true,'multicastSnooping':false}");
+	call_refused(PR_ERR_PARAMS, "multicastSnooping", "", "network.add",
+	        "{'name':'b','mode':'routed','multicastSnooping':true}");
+	call_refused(PR_ERR_PARAMS, "linkLocalFrames", "", "network.add",
+	        "{'name':'b','mode':'routed','linkLocalFrames':[]}");
+	assert_int_equal(fake_dp_networks(), 1);
 }
 
 static void small_subnets_have_gateways(void **state)
@@ -165,6 +198,7 @@ int main(void)
 	        cmocka_unit_test_setup(answers_are_accepted_again, setup),
 	        cmocka_unit_test_setup(a_different_one_is_refused_by_field, setup),
 	        cmocka_unit_test_setup(bad_values_are_refused, setup),
+	        cmocka_unit_test_setup(multicast_options, setup),
 	        cmocka_unit_test_setup(small_subnets_have_gateways, setup),
 	        cmocka_unit_test_setup(del_needs_no_ports, setup),
 	        cmocka_unit_test_setup(what_is_not_stored_is_not_there, setup),

@@ -62,6 +62,41 @@ static void defaults_are_filled_in(void **state)
 	assert_int_equal(fake_dp_port("p1")->socket_gid, -1);
 }
 
+static void multicast_and_rates(void **state)
+{
+	const struct dp_port_spec *spec;
+
+	(void)state;
+	call_ok("port.add",
+	        "{'name':'p','kind':'vhost-user','network':'red','socket':'%s/p',"
+	        "'multicastRate':500,'unknownUnicastRate':0,'copyRate':9000,"
+	        "'multicastRouter':'always','multicastFastLeave':true,'multicastLimit':7}",
+	        dir);
+	spec = fake_dp_port("p");
+	assert_int_equal(spec->own_rates, 6);
+	assert_int_equal(spec->class_rate[1], 500);
+	assert_int_equal(spec->class_rate[2], 0);
+	assert_int_equal(spec->copy_rate, 9000);
+	assert_int_equal(spec->multicast_router, DP_MULTICAST_ALWAYS);
+	assert_true(spec->multicast_fast_leave);
+	assert_int_equal(spec->multicast_limit, 7);
+	call_ok("port.add", "{'name':'q','kind':'vhost-user','network':'red','socket':'%s/q'}",
+	        dir);
+	spec = fake_dp_port("q");
+	assert_int_equal(spec->own_rates + spec->copy_rate, 0);
+	assert_int_equal(spec->multicast_router, DP_MULTICAST_AUTO);
+	assert_int_equal(spec->multicast_limit, 256);
+	/* Not given is not 0. */
+	call_refused(PR_ERR_EXISTS, "broadcastRate", "", "port.add",
+	        "{'name':'q','kind':'vhost-user','network':'red','socket':'%s/q',"
+	        "'broadcastRate':0}",
+	        dir);
+	call_refused(PR_ERR_PARAMS, "multicastRate", "routed", "port.add",
+	        "{'name':'r'," VHOST ",'socket':'%s/r','multicastRate':5}", dir);
+	call_refused(PR_ERR_PARAMS, "multicastRouter", "routed", "port.add",
+	        "{'name':'r'," VHOST ",'socket':'%s/r','multicastRouter':'never'}", dir);
+}
+
 static void repeating_is_harmless(void **state)
 {
 	unsigned changes;
@@ -370,6 +405,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        TEST(defaults_are_filled_in),
+	        TEST(multicast_and_rates),
 	        TEST(repeating_is_harmless),
 	        TEST(made_macs_are_stable_and_differ),
 	        TEST(socket_paths_that_can_not_be_used),

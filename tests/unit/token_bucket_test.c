@@ -49,6 +49,33 @@ static double run_rate(uint64_t hz, uint32_t rate, uint32_t burst, double offere
 	return (double)passed / ((double)(now - start) / (double)hz);
 }
 
+/* Frames that cost many tokens at once: a debt, and the same mean. */
+static void test_spend(void **state)
+{
+	static const uint32_t rate[] = {100, 5000, 1000000}, most[] = {1, 30, 1000};
+
+	(void)state;
+	for (unsigned k = 0; k < 9; k++) {
+		const uint64_t hz = 2100000017, start = 1ull << 62;
+		uint64_t now = start, spent = 0, wanted = 20000u * most[k % 3];
+		struct token_bucket bucket;
+
+		token_bucket_init(&bucket, now, hz, rate[k / 3], 64);
+		while (spent < wanted) {
+			/* Offered at ten times the rate at most. */
+			now += hz / rate[k / 3] / 10 * (1 + rnd() % most[k % 3]);
+			if (token_bucket_has_any(&bucket, now)) {
+				uint32_t n = 1 + rnd() % most[k % 3];
+
+				token_bucket_spend(&bucket, now, n);
+				spent += n;
+			}
+		}
+		assert_within((double)(spent - 64) / ((double)(now - start) / (double)hz),
+		        rate[k / 3], 1);
+	}
+}
+
 static void test_accuracy(void **state)
 {
 	static const uint64_t hz[] = {1000000000, 2100000017, 2995200000, 4999999999};
@@ -138,6 +165,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_accuracy),
+	        cmocka_unit_test(test_spend),
 	        cmocka_unit_test(test_burst),
 	        cmocka_unit_test(test_threads),
 	};
