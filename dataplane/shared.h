@@ -21,6 +21,7 @@
 #include "dataplane/table/fdb.h"
 #include "dataplane/table/fib4.h"
 #include "dataplane/table/fib6.h"
+#include "dataplane/table/reassembly.h"
 #include "dataplane/table/token_bucket.h"
 
 #define NEXT_HOPS_MAX (1 << 16)
@@ -164,6 +165,7 @@ struct members {
 /* A broadcast domain: (network, VLAN). Routed networks have exactly one. */
 struct segment {
 	bool used, routed, proxy; /* proxy: ARP and neighbour discovery */
+	bool reassemble;          /* routed: fragments are put together before they are routed */
 	uint16_t network;
 	uint16_t vlan;
 	uint16_t n_members; /* tables thread only */
@@ -203,6 +205,7 @@ struct shared {
 	struct fdb *fdb;
 	struct fib4_pool *fib_pool;
 	struct fib6_pool *fib6_pool;
+	struct reassembly *reassembly; /* written by workers, too: see there */
 	unsigned n_workers;
 	uint64_t tsc_hz;
 	struct device device[PR_PORTS_MAX];

@@ -301,6 +301,7 @@ static void *tables_main(void *arg)
 			neighbours_tick(tables.now_ms);
 			ra_tick(tables.now_ms);
 			fdb_tick(tables.now_ms);
+			reassembly_tick();
 			loads_sample(tables.now_ms);
 		}
 		reclaim(false);
