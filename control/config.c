@@ -169,6 +169,10 @@ static const struct config_option limits[] = {
         {"neighbours", "limits.neighbours", take_unsigned, CONFIG(dp.max_neighbours), 16, 1u << 20},
         {"multicastGroups", "limits.multicastGroups", take_unsigned, CONFIG(dp.max_multicast), 16,
                 1u << 20},
+        {"reassemblyDatagrams", "limits.reassemblyDatagrams", take_unsigned,
+                CONFIG(dp.max_reassemblies), 16, 65536},
+        {"reassemblyBytes", "limits.reassemblyBytes", take_unsigned,
+                CONFIG(dp.max_reassembly_bytes), 1u << 19, 1u << 30},
         {"mbufs", "limits.mbufs", take_unsigned, CONFIG(dp.mbufs), 0, 16u << 20},
         {NULL},
 };
@@ -284,6 +288,8 @@ static void set_defaults(struct daemon_config *config)
 	config->dp.max_fdb = 65536;
 	config->dp.max_neighbours = 16384;
 	config->dp.max_multicast = 4096;
+	config->dp.max_reassemblies = 1024;
+	config->dp.max_reassembly_bytes = 4u << 20;
 }
 
 int config_parse(const cJSON *json, struct daemon_config *config, struct config_error *error)

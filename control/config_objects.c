@@ -150,6 +150,8 @@ static void show_limits(cJSON *json, const struct dp_config *dp)
 	cJSON_AddNumberToObject(limits, "macs", dp->max_fdb);
 	cJSON_AddNumberToObject(limits, "neighbours", dp->max_neighbours);
 	cJSON_AddNumberToObject(limits, "multicastGroups", dp->max_multicast);
+	cJSON_AddNumberToObject(limits, "reassemblyDatagrams", dp->max_reassemblies);
+	cJSON_AddNumberToObject(limits, "reassemblyBytes", dp->max_reassembly_bytes);
 	cJSON_AddNumberToObject(limits, "mbufs", dp->mbufs);
 }
 

@@ -179,6 +179,7 @@ static int parse_routed(struct request *request, struct dp_network_spec *spec)
 		return -1;
 	spec->proxy_arp = json_bool(request->params, "proxyArp", true);
 	spec->advertise = json_bool(request->params, "routerAdvertisements", false);
+	spec->reassemble = json_bool(request->params, "reassemble", false);
 	return add_gateway(request, spec, &link_local_gateway, "gateways");
 }
 
@@ -188,7 +189,7 @@ static int refuse_foreign(struct request *request, bool routed)
 	static const char *const bridged_only[] = {"macAgeing", "macLimit", "multicastSnooping",
 	        "multicastQuerier", "multicastQueryInterval", "linkLocalFrames", NULL};
 	static const char *const routed_only[] = {
-	        "subnets", "gateways", "proxyArp", "routerAdvertisements", NULL};
+	        "subnets", "gateways", "proxyArp", "routerAdvertisements", "reassemble", NULL};
 
 	for (const char *const *name = routed ? bridged_only : routed_only; *name; name++) {
 		if (json_has(request->params, *name))
@@ -249,6 +250,7 @@ static cJSON *network_body(const struct dp_network_spec *spec)
 		json_append_ip(array, &spec->gateways[i]);
 	cJSON_AddBoolToObject(body, "proxyArp", spec->proxy_arp);
 	cJSON_AddBoolToObject(body, "routerAdvertisements", spec->advertise);
+	cJSON_AddBoolToObject(body, "reassemble", spec->reassemble);
 	return body;
 }
 

@@ -122,6 +122,8 @@ static void add_totals(cJSON *result, const struct dp_totals *now, const struct 
 	add_fill(tables, "neighbours", &now->neighbours);
 	add_fill(tables, "multicastGroups", &now->multicast_groups);
 	add_fill(tables, "multicastMembers", &now->multicast_members);
+	add_fill(tables, "reassemblies", &now->reassemblies);
+	add_fill(tables, "reassemblyBytes", &now->reassembly_bytes);
 	add_fill(tables, "ports", &now->ports);
 	add_fill(tables, "networks", &now->networks);
 	add_fill(tables, "mbufs", &now->mbufs);

@@ -47,6 +47,7 @@ static const struct verb_field network_add[] = {
 	FIELD("subnets", VERB_PREFIX, "connected prefixes; addresses in them that no port has are looked for on the uplinks", ARRAY(PR_SUBNETS_MAX), .only = "routed", .fallback = "none"),
 	FIELD("gateways", VERB_IP, "addresses that the gateway answers for, besides 169.254.1.1 and fe80::1", ARRAY(PR_GATEWAYS_MAX), .only = "routed", .fallback = "first address of each subnet"),
 	FIELD("routerAdvertisements", VERB_BOOL, "tell pods of their IPv6 gateway by router advertisements", .only = "routed", .fallback = "false"),
+	FIELD("reassemble", VERB_BOOL, "put fragments together before they are routed; they leave cut as they came", .only = "routed", .fallback = "false"),
 	FIELD("proxyArp", VERB_BOOL, "answer ARP for everything that is not on the asking port", .only = "routed", .fallback = "true"),
 	OUT("uplinks", VERB_STRING, "names of the network's uplinks"),
 	OUT("index", VERB_INTEGER, "number of the network"),

@@ -57,11 +57,13 @@ void batch_chain(struct batch *batch, uint64_t i)
 
 bool batch_land(struct batch *batch, uint64_t i)
 {
-	struct rte_mbuf *m;
+	return batch_head_in_mbuf(batch, i) || batch_compact(batch, i);
+}
 
-	if (batch_head_in_mbuf(batch, i))
-		return true;
-	m = copy_packet(batch, i);
+bool batch_compact(struct batch *batch, uint64_t i)
+{
+	struct rte_mbuf *m = copy_packet(batch, i);
+
 	if (unlikely(!m))
 		return false;
 	if (batch->body[i])

@@ -32,7 +32,7 @@
 #define HEAD_ROOM 128 /* before a head in batch.heads: tags and tunnel headers */
 #define CHAIN_MAX 64  /* pieces of one packet in guest memory */
 /* Pieces of a batch. rx takes no more packets once half is used; the rest is for chains of mbufs:
- * at most 8 a packet. */
+ * at most 8 a packet, or as many as it had fragments, which looks whether they fit. */
 #define BATCH_SPANS 2048
 
 /* Readable bytes, in guest memory or in an mbuf. */
@@ -47,10 +47,16 @@ enum offload {
 	OFFLOAD_TSO4 = 1 << 1, /* to be cut into segments of gso_size bytes of payload */
 	OFFLOAD_TSO6 = 1 << 2,
 	OFFLOAD_TSO = OFFLOAD_TSO4 | OFFLOAD_TSO6,
-	/* Ours: IPv4, to be cut into fragments of at most gso_size bytes, IP header included;
+	/* Ours: to be cut into fragments of at most gso_size bytes, IP header included (IPv6: by
+	 * the fragment header that it has);
 	 * header_length is that of the MAC header. No device takes it. */
 	OFFLOAD_FRAGMENT = 1 << 3,
 	OFFLOAD_CUT = OFFLOAD_TSO | OFFLOAD_FRAGMENT,
+	/* Ours, and nothing to do by itself: put together from fragments, the largest of which had
+	 * gso_size bytes, IP header included. To be cut no larger, if it must be; IPv6 always must
+	 * and has OFFLOAD_FRAGMENT, too: its sender knows no path for more, and was told of none.
+	 */
+	OFFLOAD_REASSEMBLED = 1 << 4,
 };
 
 struct guest_ring;
@@ -255,6 +261,8 @@ bool batch_land(struct batch *batch, uint64_t i);
 struct rte_mbuf *batch_mbuf(struct batch *batch, uint64_t i);
 /* An entry that batch_add made of a chain of mbufs: its rest is what is chained. */
 void batch_chain(struct batch *batch, uint64_t i);
+/* Lands a packet anew in as few mbufs as it takes, to be held for longer. False: no mbuf. */
+bool batch_compact(struct batch *batch, uint64_t i);
 /* Lands a packet and takes its head out of the mbuf, so that others may share that. False: no mbuf.
  */
 bool batch_share(struct batch *batch, uint64_t i);

@@ -72,6 +72,7 @@ uint64_t dp_memory_needed(const struct dp_config *c)
 	bytes += (uint64_t)mbufs_of(c) * (MBUF_ROOM + sizeof(struct rte_mbuf) + 192);
 	bytes += (uint64_t)c->max_fib_nodes * 1100 + (uint64_t)c->max_routes * 48;
 	bytes += (uint64_t)c->max_routes6 * 136;
+	bytes += reassembly_memory(c->max_reassemblies, PR_PORTS_MAX);
 	bytes += (uint64_t)c->max_fdb * 72 + (uint64_t)c->max_neighbours * 256;
 	bytes += sizeof(struct shared) + (c->n_workers + 1) * (sizeof(struct worker) + MIB / 4);
 	bytes += (uint64_t)NEXT_HOPS_MAX * 128;
@@ -244,6 +245,32 @@ static void stop_tables(void)
 	fib4_pool_destroy(shared->fib_pool);
 }
 
+static int start_reassembly(struct dp_error *error)
+{
+	struct reassembly_config own = {
+	        .ports = PR_PORTS_MAX,
+	        .datagrams = config.max_reassemblies,
+	        /* The other buffers are for those who send no fragments. */
+	        .packets = mbufs_of(&config) / 4,
+	        .bytes = config.max_reassembly_bytes,
+	        .timeout = shared->tsc_hz * REASSEMBLY_SECONDS,
+	};
+
+	if (getrandom(own.seed, sizeof(own.seed), 0) != sizeof(own.seed))
+		return fail(error, -EIO, "no random numbers");
+	shared->reassembly = reassembly_create(&table_memory, &own);
+	return shared->reassembly ? 0
+	                          : fail(error, -ENOMEM,
+	                                    "no memory for %u datagrams in fragments: raise memory "
+	                                    "or lower limits.reassemblyDatagrams",
+	                                    config.max_reassemblies);
+}
+
+static void stop_reassembly(void)
+{
+	reassembly_destroy(shared->reassembly);
+}
+
 static int start_tables_thread(struct dp_error *error)
 {
 	int rc = tables_start();
@@ -299,6 +326,7 @@ static const struct part {
         {start_mbufs, stop_mbufs},
         {nothing, free_workers}, /* counters outlive the threads that write them */
         {start_tables, stop_tables},
+        {start_reassembly, stop_reassembly},
         {start_tables_thread, tables_stop},
         {start_workers, stop_workers},
         {start_guests_thread, guests_stop},

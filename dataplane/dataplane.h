@@ -46,8 +46,10 @@ struct dp_config {
 	unsigned max_fib_nodes; /* 1 KiB each */
 	unsigned max_fdb;       /* MAC addresses */
 	unsigned max_neighbours;
-	unsigned max_multicast; /* groups of all bridged networks; 0: 1024 */
-	char run_dir[256];      /* unique per instance: names the DPDK instance too */
+	unsigned max_multicast;        /* groups of all bridged networks; 0: 1024 */
+	unsigned max_reassemblies;     /* datagrams whose fragments wait for each other */
+	unsigned max_reassembly_bytes; /* of their fragments; in packets: a quarter of mbufs */
+	char run_dir[256];             /* unique per instance: names the DPDK instance too */
 	void (*log)(int priority, const char *message); /* syslog priorities; any thread */
 };
 
@@ -80,6 +82,7 @@ struct dp_network_spec {
 	uint16_t query_interval;       /* seconds, 0: 125; bridged */
 	uint16_t link_local;           /* bit n: 01:80:c2:00:00:0n passes; bridged */
 	bool proxy_arp, advertise;     /* routed */
+	bool reassemble;               /* routed: fragments are put together on their way */
 	uint8_t n_subnets, n_gateways; /* routed */
 	struct pr_prefix subnets[PR_SUBNETS_MAX]; /* host bits clear */
 	struct pr_ip gateways[PR_GATEWAYS_MAX];   /* addresses that answer */
@@ -289,7 +292,8 @@ struct dp_port_counters {
 int dp_port_counters(uint16_t index, struct dp_port_counters *counters);
 
 struct dp_totals {
-	/* in + generated + replicated == out + drops + consumed + held once no packet moves */
+	/* in + generated + replicated + fragments == out + drops + consumed + merged + held once
+	 * no packet moves */
 	uint64_t in, generated, replicated, fragments, out, drops, consumed, merged, held;
 	uint64_t drop_reasons[PR_DROP_COUNT];
 	uint64_t stage_packets[PR_STAGE_COUNT];
@@ -297,7 +301,7 @@ struct dp_totals {
 	struct dp_table_fill {
 		uint64_t used, size;
 	} routes, routes6, fib_nodes, next_hops, fdb, neighbours, multicast_groups,
-	        multicast_members, ports, networks, mbufs;
+	        multicast_members, reassemblies, reassembly_bytes, ports, networks, mbufs;
 	uint64_t learn_lost; /* learn events that found their ring full: repeated by the next packet
 	                      */
 	uint64_t multicast_lost; /* the same of multicast reports: repeated at the next query */

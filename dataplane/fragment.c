@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Fragments of IPv4 packets that are larger than the MTU of where they go (RFC 791 section 3.2, RFC
- * 1812 section 4.2.2.7). */
+ * 1812 section 4.2.2.7), and of packets that came in fragments (RFC 8200 section 4.5). */
 #include "dataplane/offload.h"
-#include "dataplane/stage/ip4.h"
+#include "dataplane/stage/ip6.h"
 
 #define IP_BYTES       20
 #define IP_MAX         60
 #define MORE_FRAGMENTS 0x2000
 #define OFFSET_BITS    0x1fff
+#define DONT_FRAGMENT  0x4000
+#define MORE6          0x0001
 #define OPTION_END     0
 #define OPTION_NOP     1
 #define OPTION_COPIED  0x80
@@ -55,10 +57,49 @@ static uint32_t room_of(uint16_t mtu, unsigned header)
 
 static bool fits(uint32_t all, uint32_t first, uint32_t later)
 {
-	return first && later && (all - first) / later + 2 <= PR_BATCH;
+	return first && later &&
+	       (all <= first || 1 + (all - first + later - 1) / later <= PR_BATCH);
 }
 
-unsigned offload_fragments(struct batch *to, const struct batch *from, uint64_t i)
+/* What all pieces have of the packet that is cut. */
+static void finish_piece(struct batch *to, uint32_t k, const struct batch *from, uint64_t i,
+        unsigned headers, uint32_t payload)
+{
+	to->head_length[k] = (uint16_t)headers;
+	to->length[k] = headers + payload;
+	to->out_port[k] = from->out_port[i];
+	to->in_port[k] = from->in_port[i];
+}
+
+/* By the fragment header that it came with: everything up to it is in all of them. */
+static unsigned fragments6(struct batch *to, const struct batch *from, uint64_t i)
+{
+	const uint8_t *head = from->head[i];
+	unsigned l2 = from->header_length[i];
+	struct ip6_fragment found = ip6_find_fragment(head + l2, from->head_length[i] - l2);
+	unsigned header = found.at + (unsigned)IP6_FRAGMENT_BYTES, begin = l2 + header;
+	uint32_t all = from->length[i] - begin, room = room_of(from->gso_size[i], header);
+	struct cursor in_head = {head + begin, from->head_length[i] - begin, NULL, NULL};
+	struct cursor payload = batch_rest(from, i);
+
+	if (!found.at || begin > PR_HEAD_MAX || !fits(all, room, room))
+		return 0;
+	for (uint32_t offset = 0, n; offset < all; offset += n) {
+		bool last = all - offset <= (uint32_t)(from->gso_size[i] - header);
+		uint32_t k = batch_add_empty(to);
+		uint8_t *own = to->head[k] + l2;
+
+		n = last ? all - offset : room;
+		memcpy(to->head[k], head, begin);
+		store_be16(own + 4, (uint16_t)(header - IP6_BYTES + n));
+		store_be16(own + found.at + 2, (uint16_t)(offset | (last ? 0 : MORE6)));
+		finish_piece(to, k, from, i, begin, n);
+		offload_take_rest(to, k, &in_head, &payload, n);
+	}
+	return to->count;
+}
+
+static unsigned fragments4(struct batch *to, const struct batch *from, uint64_t i)
 {
 	const uint8_t *head = from->head[i];
 	unsigned l2 = from->header_length[i], header = (head[l2] & 15) * 4u, begin = l2 + header;
@@ -82,12 +123,16 @@ unsigned offload_fragments(struct batch *to, const struct batch *from, uint64_t 
 		memcpy(own + l2, offset ? later : head + l2, own_header);
 		finish_header(own + l2, own_header, n,
 		        (uint16_t)(((fragment & OFFSET_BITS) + offset / 8) |
+		                   (fragment & DONT_FRAGMENT) |
 		                   (last ? fragment & MORE_FRAGMENTS : MORE_FRAGMENTS)));
-		to->head_length[k] = (uint16_t)(l2 + own_header);
-		to->length[k] = l2 + own_header + n;
+		finish_piece(to, k, from, i, l2 + own_header, n);
 		offload_take_rest(to, k, &in_head, &payload, n);
-		to->out_port[k] = from->out_port[i];
-		to->in_port[k] = from->in_port[i];
 	}
 	return to->count;
+}
+
+unsigned offload_fragments(struct batch *to, const struct batch *from, uint64_t i)
+{
+	return from->head[i][from->header_length[i]] >> 4 == 4 ? fragments4(to, from, i)
+	                                                       : fragments6(to, from, i);
 }

@@ -16,8 +16,8 @@ void offload_checksum(struct batch *batch, uint64_t i);
 unsigned offload_segments(struct batch *to, const struct batch *from, uint64_t i, bool partial);
 
 /* The same for an entry with OFFLOAD_FRAGMENT (RFC 791 section 3.2; options without the copied flag
- * are in the first fragment only). Its checksum must be finished. Returns 0 when it would take more
- * than a batch of them. */
+ * are in the first fragment only; IPv6: one that has a fragment header, RFC 8200 section 4.5). Its
+ * checksum must be finished. Returns 0 when it would take more than a batch of them. */
 unsigned offload_fragments(struct batch *to, const struct batch *from, uint64_t i);
 
 /* The next n bytes of a packet that is cut (first those in its head, then its rest) become the rest

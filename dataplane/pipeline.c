@@ -12,6 +12,7 @@ static stage_fn *const stage_functions[PR_STAGE_COUNT] = {
         [PR_STAGE_FLOOD] = stage_flood,
         [PR_STAGE_ARP] = stage_arp,
         [PR_STAGE_ND] = stage_nd,
+        [PR_STAGE_REASSEMBLE] = stage_reassemble,
         [PR_STAGE_ROUTE] = stage_route,
         [PR_STAGE_ROUTE6] = stage_route6,
         [PR_STAGE_LOCAL] = stage_local,

@@ -33,6 +33,7 @@ uint16_t segment_take(uint16_t network, uint16_t vlan)
 	shared->segment[s].vlan = vlan;
 	shared->segment[s].routed = net->spec.routed;
 	shared->segment[s].proxy = net->spec.proxy_arp;
+	shared->segment[s].reassemble = net->spec.reassemble;
 	shared->segment[s].fib = net->fib;
 	shared->segment[s].fib6 = net->fib6;
 	shared->segment[s].advertised = net->advertised;

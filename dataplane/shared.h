@@ -23,6 +23,7 @@
 #include "dataplane/table/fib6.h"
 #include "dataplane/table/mdb.h"
 #include "dataplane/table/members.h"
+#include "dataplane/table/reassembly.h"
 #include "dataplane/table/token_bucket.h"
 
 #define NEXT_HOPS_MAX (1 << 16)
@@ -180,6 +181,7 @@ struct segment {
 	bool used, routed, proxy; /* proxy: ARP and neighbour discovery */
 	/* Bridged: SNOOP_*. Tables thread writes (single stores), workers read. */
 	_Atomic uint8_t snoop;
+	bool reassemble;          /* routed: fragments are put together before they are routed */
 	uint16_t network;
 	uint16_t vlan;
 	uint16_t n_members;  /* tables thread only */
@@ -223,6 +225,7 @@ struct shared {
 	struct mdb *mdb;
 	struct fib4_pool *fib_pool;
 	struct fib6_pool *fib6_pool;
+	struct reassembly *reassembly; /* written by workers, too: see there */
 	unsigned n_workers;
 	uint64_t tsc_hz;
 	struct device device[PR_PORTS_MAX];

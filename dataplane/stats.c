@@ -41,6 +41,7 @@ static int fill_of_tables(void *arg)
 	struct dp_totals *totals = arg;
 	struct fib4_pool_stats fib;
 	struct fib6_pool_stats fib6;
+	struct reassembly_stats reassembly;
 	unsigned ports = 0, networks = 0;
 
 	fib4_pool_stats(shared->fib_pool, &fib);
@@ -59,6 +60,11 @@ static int fill_of_tables(void *arg)
 	        (struct dp_table_fill){shared->mdb->n_groups, shared->mdb->max_groups};
 	totals->multicast_members =
 	        (struct dp_table_fill){shared->mdb->n_members, shared->mdb->max_members};
+	reassembly_stats(shared->reassembly, &reassembly);
+	totals->reassemblies = (struct dp_table_fill){
+	        reassembly.datagrams, reassembly_limits(shared->reassembly)->datagrams};
+	totals->reassembly_bytes = (struct dp_table_fill){
+	        reassembly.bytes, reassembly_limits(shared->reassembly)->bytes};
 	totals->ports = (struct dp_table_fill){ports, PR_PORTS_MAX};
 	totals->networks = (struct dp_table_fill){networks, PR_NETWORKS_MAX};
 	return 0;
@@ -78,6 +84,7 @@ void dp_totals(struct dp_totals *totals)
 		totals->out += counter_get(&from->out);
 		totals->drops += counter_get(&from->drops);
 		totals->consumed += counter_get(&from->consumed);
+		totals->merged += counter_get(&from->merged);
 		totals->held += counter_get(&from->held);
 		released += counter_get(&from->released);
 		totals->learn_lost += counter_get(&from->learn_lost);

@@ -315,6 +315,7 @@ static bool one_turn(void)
 		ra_tick(tables.now_ms);
 		fdb_tick(tables.now_ms);
 		multicast_tick(tables.now_ms);
+		reassembly_tick();
 		loads_sample(tables.now_ms);
 	}
 	reclaim(false);

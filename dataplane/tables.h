@@ -60,13 +60,17 @@ void tables_inject(unsigned worker, struct rte_mbuf *m);
 /* A held packet dies here. Tables thread. */
 void tables_drop(struct rte_mbuf *m, enum pr_drop_reason reason);
 
-/* What the parts of the tables thread do with events and time; implemented in fdb_control.c and
- * neighbour_control.c. */
+/* What the parts of the tables thread do with events and time; implemented in fdb_control.c,
+ * neighbour_control.c and reassembly_control.c. */
 void fdb_learned(const struct event *event);
 void fdb_tick(uint64_t now_ms);
 void neighbour_event(const struct event *event);
 void neighbour_punt(const struct event *event);
 void neighbours_tick(uint64_t now_ms);
+/* Drops datagrams whose time is over; a slice of them. */
+void reassembly_tick(void);
+/* Drops what waits of a port that no packet comes in by any more. */
+void reassembly_port_gone(uint16_t port);
 
 /* Rate-limited log line through dp_config.log; any thread but a worker. */
 void dp_log(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -14,8 +14,9 @@
 /* Counters of one writer (a worker, or the tables thread as the last of them). The owner stores
  * with relaxed order, anybody loads; sums are made by stats.c. */
 struct counters {
-	uint64_t in, generated, replicated, fragments, out, drops, consumed;
-	uint64_t held, released; /* to and from the tables thread */
+	uint64_t in, generated, replicated, fragments, out, drops, consumed, merged;
+	/* To and from the tables thread; and fragments, into and out of the reassembly table. */
+	uint64_t held, released;
 	uint64_t learn_lost;
 	uint64_t multicast_lost; /* records of reports, and queries, that were not told */
 	uint64_t stage_packets[PR_STAGE_COUNT];

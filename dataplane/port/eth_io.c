@@ -32,7 +32,7 @@ static uint64_t eth_tx(
 
 		if (unlikely(!m)) {
 			batch->reason[i] = PR_DROP_NO_MBUF;
-		} else if (unlikely(m->nb_segs > 1)) {
+		} else if (unlikely(m->nb_segs > 1) && rte_pktmbuf_linearize(m)) {
 			batch->reason[i] = PR_DROP_MTU_EXCEEDED;
 		} else {
 			packets[n] = m;

@@ -139,11 +139,13 @@ static int unpublish(void *arg)
 	return 0;
 }
 
-/* Events that workers posted about the port before they forgot it. */
+/* Events that workers posted about the port before they forgot it, and fragments of its packets. */
 static int drain(void *arg)
 {
-	(void)arg;
+	const struct publish_request *request = arg;
+
 	tables_drain_events();
+	reassembly_port_gone(request->index);
 	return 0;
 }
 
@@ -179,6 +181,7 @@ int dp_port_add(const struct dp_port_spec *spec, uint16_t *index, struct pr_mac 
 	rc = tables_call(publish, &request);
 	if (rc) {
 		tables_grace();
+		tables_call(drain, &request);
 		close_device(device);
 		free(control->links);
 		memset(control, 0, sizeof(*control));
@@ -201,7 +204,7 @@ int dp_port_del(uint16_t index, struct dp_error *error)
 	tables_call(unpublish, &request);
 	tables_settle();
 	close_device(device);
-	tables_call(drain, NULL);
+	tables_call(drain, &request);
 	free(ports[index].links);
 	memset(&ports[index], 0, sizeof(ports[index]));
 	return 0;

@@ -18,6 +18,30 @@ static inline void dispatch_refuse(
 	batch_next(batch, i, v6 ? PR_STAGE_ICMP6_ERROR : PR_STAGE_ICMP_ERROR);
 }
 
+/* All of n places. */
+static inline uint64_t dispatch_places(unsigned n)
+{
+	return n < PR_BATCH ? (UINT64_C(1) << n) - 1 : UINT64_MAX;
+}
+
+/* Takes those of the first one's segment out of the places that are left: own are their entries,
+ * place where they stand in entry[]. Returns how many. */
+static inline unsigned dispatch_same_segment(const struct batch *batch, const uint8_t *entry,
+        uint64_t *left, uint8_t *own, uint8_t *place)
+{
+	uint16_t segment = batch->segment[entry[__builtin_ctzll(*left)]];
+	unsigned n = 0;
+
+	BATCH_FOREACH (k, *left) {
+		if (batch->segment[entry[k]] != segment)
+			continue;
+		own[n] = entry[k];
+		place[n++] = (uint8_t)k;
+		*left &= ~(UINT64_C(1) << k);
+	}
+	return n;
+}
+
 static inline void dispatch_mark_used(uint32_t index)
 {
 	_Atomic uint8_t *used = &shared->next_hop_used[index];
@@ -26,21 +50,49 @@ static inline void dispatch_mark_used(uint32_t index)
 		atomic_store_explicit(used, 1, memory_order_relaxed);
 }
 
-/* Larger than the MTU of where it goes: fragments, unless the sender forbids them, as IPv6 always
- * does, or left it to us to make segments, which he said how large to make. */
+/* To be cut into fragments of at most size bytes, IP header included. */
+static inline void dispatch_fragment(struct batch *batch, uint64_t i, uint16_t size)
+{
+	batch->offload[i] |= OFFLOAD_FRAGMENT;
+	batch->offloads = true;
+	batch->gso_size[i] = size;
+	batch->header_length[i] = L3_OFFSET;
+}
+
+/* A sender that left segmentation to us and lets the network cut gets shorter segments, which a
+ * stream is indifferent to: better than fragments of each. False: that would be too many. */
+static inline bool dispatch_resegment(struct batch *batch, uint64_t i, uint16_t mtu)
+{
+	unsigned headers = batch->header_length[i] - (unsigned)L3_OFFSET;
+	uint32_t payload = batch->length[i] - batch->header_length[i];
+
+	if (mtu <= headers || (payload + mtu - headers - 1) / (mtu - headers) > PR_BATCH)
+		return false;
+	batch->gso_size[i] = (uint16_t)(mtu - headers);
+	return true;
+}
+
+/* Larger than the MTU of where it goes: cut, unless the sender forbids that, as IPv6 always does.
+ */
 static inline void dispatch_too_large(
         struct batch *batch, uint64_t i, const struct next_hop *hop, bool v6)
 {
-	if (v6 || load_be16(batch->head[i] + L3_OFFSET + 6) & IP4_DONT_FRAGMENT ||
-	        batch->offload[i] & OFFLOAD_TSO) {
-		dispatch_refuse(batch, i, PR_DROP_MTU_EXCEEDED, v6);
-		return;
+	bool may_cut = !v6 && !(load_be16(batch->head[i] + L3_OFFSET + 6) & IP4_DONT_FRAGMENT);
+	uint16_t size = hop->mtu;
+
+	if (unlikely(batch->offload[i] & OFFLOAD_REASSEMBLED)) {
+		/* As it was cut before, whatever its sender says of cutting it anew. */
+		may_cut |= !v6 && batch->gso_size[i] <= hop->mtu;
+		size = RTE_MIN(size, batch->gso_size[i]);
 	}
-	batch->offload[i] |= OFFLOAD_FRAGMENT;
-	batch->offloads = true;
-	batch->gso_size[i] = hop->mtu;
-	batch->header_length[i] = L3_OFFSET;
-	batch_next(batch, i, PR_STAGE_REWRITE);
+	if (may_cut && batch->offload[i] & OFFLOAD_TSO)
+		may_cut = dispatch_resegment(batch, i, hop->mtu);
+	else if (may_cut)
+		dispatch_fragment(batch, i, size);
+	if (may_cut)
+		batch_next(batch, i, PR_STAGE_REWRITE);
+	else
+		dispatch_refuse(batch, i, PR_DROP_MTU_EXCEEDED, v6);
 }
 
 /* Where a packet goes that is not simply forwarded. */

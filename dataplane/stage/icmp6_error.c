@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* icmp6_error: tells the sender why its packet was refused (RFC 4443 sections 2.4 and 3), with a
  * packet of our own. The refused packet goes to drop with its reason either way. */
+#include "dataplane/stage/error_quote.h"
 #include "dataplane/stage/ip6_receive.h"
 #include "dataplane/stage/stage.h"
 
@@ -105,39 +106,25 @@ static void fill_error(uint8_t *to, const struct batch *batch, uint64_t i, const
 	icmp[0] = kind->type;
 	icmp[1] = kind->code;
 	store_be32(icmp + 4, kind->word);
-	memcpy(icmp + ICMP6_BYTES, refused, quote);
 	icmp6_finish(ip6, icmp, ICMP6_BYTES + quote);
 }
 
 /* Returns false when no error could be sent for want of tokens or buffers. */
 static bool send_error(struct worker *worker, struct batch *batch, uint64_t i)
 {
-	struct port *port = &shared->port[batch->in_port[i]];
+	const struct port *port = &shared->port[batch->in_port[i]];
 	struct ip6_upper upper =
 	        ip6_find_upper(batch->head[i] + L3_OFFSET, batch->head_length[i] - L3_OFFSET);
-	unsigned quote = RTE_MIN(batch->length[i] - L3_OFFSET, (unsigned)QUOTE_MAX);
 	struct error_kind kind;
 	struct rte_mbuf *m;
-	uint8_t *to;
+	unsigned quote;
 
 	if (!error_for(batch, i, &kind) || !may_be_told(batch, i, &upper, &kind))
 		return true;
-	if (!token_bucket_take(&port->icmp_bucket, worker->now, 1))
+	m = error_quote(worker, batch, i, IP6_BYTES + ICMP6_BYTES, QUOTE_MAX, &quote);
+	if (!m)
 		return false;
-	/* The quote may be longer than the head, which is all that we may look at of a guest's. */
-	if (batch->head_length[i] < L3_OFFSET + quote && !batch_land(batch, i))
-		return false;
-	quote = RTE_MIN(quote, (unsigned)batch->head_length[i] - L3_OFFSET);
-	m = rte_pktmbuf_alloc(shared->mbufs);
-	if (unlikely(!m))
-		return false;
-	to = (uint8_t *)rte_pktmbuf_append(
-	        m, (uint16_t)(L3_OFFSET + IP6_BYTES + ICMP6_BYTES + quote));
-	if (unlikely(!to)) {
-		rte_pktmbuf_free(m);
-		return false;
-	}
-	fill_error(to, batch, i, port, &kind, quote);
+	fill_error(rte_pktmbuf_mtod(m, uint8_t *), batch, i, port, &kind, quote);
 	pipeline_answer(worker, batch, i, m);
 	return true;
 }

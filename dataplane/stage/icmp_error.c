@@ -3,6 +3,7 @@
  * packet of our own. The refused packet goes to drop with its reason either way. */
 #include <netinet/in.h>
 
+#include "dataplane/stage/error_quote.h"
 #include "dataplane/stage/ip4.h"
 #include "dataplane/stage/stage.h"
 
@@ -13,6 +14,7 @@
 #define ERROR_MAX          576 /* RFC 1812 4.3.2.3 */
 #define IP_BYTES           20
 #define ICMP_BYTES         8
+#define QUOTE_MAX          (ERROR_MAX - IP_BYTES - ICMP_BYTES)
 
 struct error_kind {
 	uint8_t type, code;
@@ -43,7 +45,9 @@ static bool error_for(const struct batch *batch, uint64_t i, struct error_kind *
 		hop = next_hop_get(batch->next_hop[i]);
 		kind->code = 4;
 		kind->mtu = hop ? hop->mtu : 0;
-		return hop && load_be16(ip + 6) & DONT_FRAGMENT;
+		/* Segments that can not be made shorter are as bad as a packet that may not. */
+		return hop &&
+		       (load_be16(ip + 6) & DONT_FRAGMENT || batch->offload[i] & OFFLOAD_TSO);
 	default:
 		return false;
 	}
@@ -95,40 +99,24 @@ static void fill_error(uint8_t *to, const struct batch *batch, uint64_t i, const
 	icmp[0] = kind->type;
 	icmp[1] = kind->code;
 	store_be16(icmp + 6, kind->mtu);
-	memcpy(icmp + ICMP_BYTES, head + L3_OFFSET, quote);
 	sum = (uint16_t)~bytes_sum(icmp, ICMP_BYTES + quote);
 	memcpy(icmp + 2, &sum, 2);
 }
 
-/* Returns false when no error could be sent for want of tokens. */
+/* Returns false when no error could be sent for want of tokens or buffers. */
 static bool send_error(struct worker *worker, struct batch *batch, uint64_t i)
 {
-	struct port *port = &shared->port[batch->in_port[i]];
+	const struct port *port = &shared->port[batch->in_port[i]];
 	struct error_kind kind;
 	struct rte_mbuf *m;
 	unsigned quote;
-	uint8_t *to;
 
 	if (!error_for(batch, i, &kind) || !may_be_told(batch, i) || !port->own_address)
 		return true;
-	if (!token_bucket_take(&port->icmp_bucket, worker->now, 1))
+	m = error_quote(worker, batch, i, IP_BYTES + ICMP_BYTES, QUOTE_MAX, &quote);
+	if (!m)
 		return false;
-	quote = RTE_MIN(
-	        batch->length[i] - L3_OFFSET, (unsigned)(ERROR_MAX - IP_BYTES - ICMP_BYTES));
-	/* The quote may be longer than the head, which is all that we may look at of a guest's. */
-	if (batch->head_length[i] < L3_OFFSET + quote && !batch_land(batch, i))
-		return false;
-	quote = RTE_MIN(quote, (unsigned)batch->head_length[i] - L3_OFFSET);
-	m = rte_pktmbuf_alloc(shared->mbufs);
-	if (unlikely(!m))
-		return false;
-	to = (uint8_t *)rte_pktmbuf_append(
-	        m, (uint16_t)(L3_OFFSET + IP_BYTES + ICMP_BYTES + quote));
-	if (unlikely(!to)) {
-		rte_pktmbuf_free(m);
-		return false;
-	}
-	fill_error(to, batch, i, port, &kind, quote);
+	fill_error(rte_pktmbuf_mtod(m, uint8_t *), batch, i, port, &kind, quote);
 	pipeline_answer(worker, batch, i, m);
 	return true;
 }

@@ -227,7 +227,7 @@ struct ingress {
 	const struct port *port;
 	const struct guard *guard;
 	uint64_t gateway; /* MAC as mac_word gives it */
-	bool routed;
+	bool routed, reassemble;
 };
 
 static inline uint64_t mac_word(const uint8_t *mac)
@@ -248,6 +248,7 @@ static void ingress_of(struct ingress *ingress, uint16_t port, uint16_t segment)
 	ingress->guard = atomic_load_explicit(&ingress->port->guard, memory_order_acquire);
 	ingress->gateway = mac_word((const uint8_t *)&ingress->port->gateway_mac);
 	ingress->routed = shared->segment[segment].routed;
+	ingress->reassemble = shared->segment[segment].reassemble;
 }
 
 void stage_ingress_check(struct worker *worker, struct batch *batch)
@@ -255,6 +256,7 @@ void stage_ingress_check(struct worker *worker, struct batch *batch)
 	uint64_t mask = batch_take(batch, PR_STAGE_INGRESS_CHECK), bridge = 0, route = 0,
 	         route6 = 0;
 	struct ingress ingress = {.port_index = NO_PORT};
+	bool reassemble = false;
 
 	(void)worker;
 	BATCH_FOREACH (i, mask) {
@@ -262,8 +264,10 @@ void stage_ingress_check(struct worker *worker, struct batch *batch)
 		uint64_t source = mac_word(head + 6);
 
 		if (unlikely(batch->in_port[i] != ingress.port_index ||
-		             batch->segment[i] != ingress.segment_index))
+		             batch->segment[i] != ingress.segment_index)) {
 			ingress_of(&ingress, batch->in_port[i], batch->segment[i]);
+			reassemble |= ingress.reassemble;
+		}
 		if (unlikely((source & 1) || !source)) {
 			batch_drop(batch, i, PR_DROP_BAD_SOURCE_MAC);
 			continue;
@@ -287,6 +291,8 @@ void stage_ingress_check(struct worker *worker, struct batch *batch)
 		else
 			to_router(batch, i, ingress.port);
 	}
+	if (unlikely(reassemble))
+		reassemble_pick(batch, &route, &route6);
 	batch->todo[PR_STAGE_BRIDGE] |= bridge;
 	batch->todo[PR_STAGE_ROUTE] |= route;
 	batch->todo[PR_STAGE_ROUTE6] |= route6;

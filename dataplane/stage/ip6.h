@@ -9,11 +9,12 @@
 
 #include "dataplane/stage/ip4.h"
 
-#define IP6_BYTES     40
-#define IP6_MTU_MIN   1280 /* RFC 8200 section 5 */
-#define ICMP6_BYTES   8
-#define ND_HOP_LIMIT  255
-#define ND_LINK_BYTES 8 /* a link-layer address option on Ethernet (RFC 2464 section 6) */
+#define IP6_BYTES          40
+#define IP6_MTU_MIN        1280 /* RFC 8200 section 5 */
+#define ICMP6_BYTES        8
+#define IP6_FRAGMENT_BYTES 8
+#define ND_HOP_LIMIT       255
+#define ND_LINK_BYTES      8 /* a link-layer address option on Ethernet (RFC 2464 section 6) */
 
 enum icmp6_type {
 	ICMP6_UNREACHABLE = 1,
@@ -196,6 +197,40 @@ static inline struct ip6_upper ip6_find_upper(const uint8_t *ip6, unsigned room)
 		at += length;
 	}
 	return upper;
+}
+
+/* Where a packet's fragment header is. */
+struct ip6_fragment {
+	uint16_t at;    /* from the IPv6 header; 0: there is none */
+	uint16_t field; /* offset of the next-header field that names it */
+	bool hidden; /* the chain is longer than IP6_CHAIN_MAX, or ends beyond what can be seen */
+};
+
+/* Looks for a fragment header within room bytes (at least the IPv6 header's 40). */
+static inline struct ip6_fragment ip6_find_fragment(const uint8_t *ip6, unsigned room)
+{
+	struct ip6_fragment found = {.field = 6};
+	unsigned at = IP6_BYTES;
+	uint8_t protocol = ip6[6];
+
+	for (unsigned n = 0; n <= IP6_CHAIN_MAX; n++) {
+		if (protocol != IPPROTO_HOPOPTS && protocol != IPPROTO_ROUTING &&
+		        protocol != IPPROTO_DSTOPTS && protocol != IPPROTO_AH &&
+		        protocol != IPPROTO_FRAGMENT)
+			return found;
+		if (at + 8 > room)
+			break;
+		if (protocol == IPPROTO_FRAGMENT) {
+			found.at = (uint16_t)at;
+			return found;
+		}
+		found.field = (uint16_t)at;
+		/* RFC 4302 section 2.2: AH counts in words. */
+		at += protocol == IPPROTO_AH ? (ip6[at + 1] + 2u) * 4 : (ip6[at + 1] + 1u) * 8;
+		protocol = ip6[found.field];
+	}
+	found.hidden = true;
+	return found;
 }
 
 static inline bool icmp6_is_nd(uint8_t type)

@@ -2,7 +2,7 @@
 /* local: packets to the gateway itself. It answers echo (RFC 792, RFC 1122 3.2.2.6). */
 #include <netinet/in.h>
 
-#include "dataplane/stage/ip4.h"
+#include "dataplane/stage/dispatch.h"
 #include "dataplane/stage/stage.h"
 
 #define ICMP_ECHO_REQUEST 8
@@ -31,6 +31,9 @@ static void make_echo_reply(struct batch *batch, uint64_t i, unsigned header)
 	store_be16(ip + header + 2, (uint16_t)(sum + (sum >> 16)));
 	batch->out_port[i] = batch->in_port[i];
 	batch->out_tag[i] = port->vlan;
+	if (unlikely(batch->offload[i] & OFFLOAD_REASSEMBLED) &&
+	        batch->length[i] - L3_OFFSET > port->mtu)
+		dispatch_fragment(batch, i, batch->gso_size[i]);
 	batch_next(batch, i, PR_STAGE_TX);
 }
 

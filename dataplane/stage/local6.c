@@ -19,6 +19,22 @@ static void strip_extensions(struct batch *batch, uint64_t i, unsigned bytes)
 	store_be16(ip6 + 4, (uint16_t)(load_be16(ip6 + 4) - bytes));
 }
 
+/* What was put together goes back in fragments, so a fragment header stays (RFC 8200 section 4.5).
+ */
+static void strip_all_but_fragment(struct batch *batch, uint64_t i, unsigned bytes)
+{
+	const uint8_t *ip6 = batch->head[i] + L3_OFFSET;
+	struct ip6_fragment found = ip6_find_fragment(ip6, IP6_BYTES + bytes);
+	uint8_t header[IP6_FRAGMENT_BYTES] = {IPPROTO_ICMPV6};
+	uint8_t *to;
+
+	memcpy(header + 4, ip6 + found.at + 4, 4);
+	strip_extensions(batch, i, bytes - IP6_FRAGMENT_BYTES);
+	to = batch->head[i] + L3_OFFSET;
+	to[6] = IPPROTO_FRAGMENT;
+	memcpy(to + IP6_BYTES, header, sizeof(header));
+}
+
 /* Takes a sum out of the message's checksum and another one in (RFC 1624). A checksum that was
  * wrong stays wrong. */
 static void fix_checksum(uint8_t *icmp, uint16_t gone, uint16_t come)
@@ -38,14 +54,18 @@ static void make_echo_answer(struct batch *batch, uint64_t i, unsigned upper)
 	const struct port *port = &shared->port[batch->in_port[i]];
 	uint8_t *head, *ip6, *icmp, source[16];
 	uint16_t addresses, type;
+	unsigned own = IP6_BYTES;
 
 	if (batch->offload[i] & OFFLOAD_CSUM)
 		offload_checksum(batch, i);
-	if (upper > IP6_BYTES)
+	if (unlikely(batch->offload[i] & OFFLOAD_REASSEMBLED)) {
+		strip_all_but_fragment(batch, i, upper - IP6_BYTES);
+		own = IP6_BYTES + IP6_FRAGMENT_BYTES;
+	} else if (upper > IP6_BYTES)
 		strip_extensions(batch, i, upper - IP6_BYTES);
 	head = batch->head[i];
 	ip6 = head + L3_OFFSET;
-	icmp = ip6 + IP6_BYTES;
+	icmp = ip6 + own;
 	addresses = bytes_sum(ip6 + 8, 32);
 	type = bytes_sum(icmp, 2);
 	memcpy(head, head + 6, 6);

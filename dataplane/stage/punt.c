@@ -28,6 +28,9 @@ static enum pr_drop_reason punt_one(struct worker *worker, struct batch *batch, 
 	if (!token_bucket_take(&shared->port[batch->in_port[i]].punt_bucket, worker->now, 1))
 		return PR_DROP_PUNT_FULL;
 	event.address = hop->gateway.family ? hop->gateway : destination_of(batch, i, v6);
+	/* A long chain of short fragments would hold many times the buffers that it needs. */
+	if (unlikely(batch->offload[i] & OFFLOAD_REASSEMBLED) && !batch_compact(batch, i))
+		return PR_DROP_NO_MBUF;
 	event.packet = batch_mbuf(batch, i);
 	if (unlikely(!event.packet))
 		return PR_DROP_NO_MBUF;

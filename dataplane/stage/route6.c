@@ -2,33 +2,7 @@
 /* route6: the checks of RFC 8200 and RFC 4291, then longest-prefix match. Extension headers are the
  * receiver's (RFC 8200 section 4): a router that forwards looks at none. */
 #include "dataplane/stage/dispatch.h"
-#include "dataplane/stage/ip6.h"
-
-/* Returns PR_DROP_COUNT if the header is sound. Trims what Ethernet padded. */
-static inline enum pr_drop_reason check_header(struct batch *batch, uint64_t i)
-{
-	const uint8_t *ip6 = batch->head[i] + L3_OFFSET;
-	uint32_t length = batch->length[i] - L3_OFFSET, total;
-
-	if (unlikely(batch->length[i] < L3_OFFSET + IP6_BYTES ||
-	             batch->head_length[i] < L3_OFFSET + IP6_BYTES))
-		return PR_DROP_TOO_SHORT;
-	total = IP6_BYTES + load_be16(ip6 + 4);
-	/* Options and yet no payload make a jumbogram (RFC 2675): no link here carries one. */
-	if (unlikely(ip6[0] >> 4 != 6 || (total == IP6_BYTES && ip6[6] == IPPROTO_HOPOPTS)))
-		return PR_DROP_IP_HEADER;
-	if (unlikely(total > length))
-		return PR_DROP_TOO_SHORT;
-	if (unlikely(!ip6_is_global(ip6 + 8) || !ip6_is_global(ip6 + 24)) &&
-	        (ip6_is_martian(ip6 + 8) || ip6_is_martian(ip6 + 24)))
-		return PR_DROP_IP_MARTIAN;
-	if (total < length) {
-		if (unlikely(batch->offload[i]))
-			return PR_DROP_IP_HEADER;
-		batch_trim(batch, i, L3_OFFSET + total);
-	}
-	return PR_DROP_COUNT;
-}
+#include "dataplane/stage/ip_header.h"
 
 /* RFC 4291 section 2.5.6: a router does not forward them; to ourselves they are as good as any. */
 static void link_local(struct batch *batch, uint64_t i)
@@ -67,24 +41,18 @@ static void route_segment(
 }
 
 /* Entries of one segment after the other: nearly always there is one. */
-static void route_all(
+static void route_segments(
         struct batch *batch, const uint8_t *entry, const uint8_t *const *address, unsigned n)
 {
 	const uint8_t *own_address[PR_BATCH];
-	uint8_t own[PR_BATCH];
-	uint64_t left = n < PR_BATCH ? (UINT64_C(1) << n) - 1 : UINT64_MAX;
+	uint8_t own[PR_BATCH], place[PR_BATCH];
+	uint64_t left = dispatch_places(n);
 
 	while (left) {
-		uint16_t segment = batch->segment[entry[__builtin_ctzll(left)]];
-		unsigned m = 0;
+		unsigned m = dispatch_same_segment(batch, entry, &left, own, place);
 
-		BATCH_FOREACH (k, left) {
-			if (batch->segment[entry[k]] != segment)
-				continue;
-			own_address[m] = address[k];
-			own[m++] = entry[k];
-			left &= ~(UINT64_C(1) << k);
-		}
+		for (unsigned k = 0; k < m; k++)
+			own_address[k] = address[place[k]];
 		route_segment(batch, own, own_address, m);
 	}
 }
@@ -98,7 +66,7 @@ void stage_route6(struct worker *worker, struct batch *batch)
 
 	(void)worker;
 	BATCH_FOREACH (i, mask) {
-		enum pr_drop_reason reason = check_header(batch, i);
+		enum pr_drop_reason reason = ip6_check_header(batch, i);
 		const uint8_t *ip6 = batch->head[i] + L3_OFFSET;
 
 		if (unlikely(reason != PR_DROP_COUNT)) {
@@ -112,5 +80,5 @@ void stage_route6(struct worker *worker, struct batch *batch)
 		}
 	}
 	if (n)
-		route_all(batch, entry, address, n);
+		route_segments(batch, entry, address, n);
 }

@@ -10,8 +10,12 @@
 typedef void stage_fn(struct worker *worker, struct batch *batch);
 
 stage_fn stage_parse, stage_ingress_check, stage_bridge, stage_police, stage_multicast, stage_flood,
-        stage_arp, stage_nd, stage_route, stage_route6, stage_local, stage_local6, stage_icmp_error,
-        stage_icmp6_error, stage_punt, stage_rewrite, stage_tx, stage_drop;
+        stage_arp, stage_nd, stage_reassemble, stage_route, stage_route6, stage_local, stage_local6,
+        stage_icmp_error, stage_icmp6_error, stage_punt, stage_rewrite, stage_tx, stage_drop;
+
+/* Takes what must be put together first out of what goes to the routers. Only for batches with
+ * packets of networks that ask for it. */
+void reassemble_pick(struct batch *batch, uint64_t *route, uint64_t *route6);
 
 /* Runs all stages behind rx over a batch, then empties it. */
 void pipeline_run(struct worker *worker, struct batch *batch);

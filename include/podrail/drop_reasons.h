@@ -38,6 +38,12 @@
 	X(ND_INVALID, nd_invalid, "malformed neighbour discovery (RFC 4861 6.1, 7.1)")             \
 	X(ND_ROUTER, nd_router, "a pod that is not trusted says that it is a router (RFC 6105)")   \
 	X(ND_NOT_FOR_US, nd_not_for_us, "neighbour discovery that asks for nothing we answer")     \
+	X(FRAGMENT_INVALID, fragment_invalid,                                                      \
+	        "a fragment that no datagram has: empty, too far, headers cut (RFC 1858, 7112)")   \
+	X(FRAGMENT_OVERLAP, fragment_overlap, "fragments that contradict each other (RFC 5722)")   \
+	X(FRAGMENT_DUPLICATE, fragment_duplicate, "a fragment that is waiting here already")       \
+	X(REASSEMBLY_LIMIT, reassembly_limit, "more fragments or datagrams than may wait")         \
+	X(REASSEMBLY_TIMEOUT, reassembly_timeout, "the rest of the datagram did not come")         \
 	X(LOCAL_UNHANDLED, local_unhandled, "to the gateway itself, but nothing it serves")        \
 	X(EGRESS_DOWN, egress_down, "the egress port is down or gone")                             \
 	X(EGRESS_FULL, egress_full, "the egress queue is full")                                    \

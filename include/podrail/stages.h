@@ -14,6 +14,7 @@
 	X(FLOOD, flood, "one copy for each other member of the segment")                           \
 	X(ARP, arp, "ARP of routed networks: answers, and news for the tables thread")             \
 	X(ND, nd, "the same for IPv6: neighbour discovery and router solicitations")               \
+	X(REASSEMBLE, reassemble, "fragments wait for the rest of their datagram")                 \
 	X(ROUTE, route, "RFC 1812 checks and longest-prefix match")                                \
 	X(ROUTE6, route6, "RFC 8200 checks and longest-prefix match")                              \
 	X(LOCAL, local, "packets to the gateway itself: echo")                                     \

@@ -200,6 +200,8 @@ static void start(void)
 	        .max_fib_nodes = 256,
 	        .max_fdb = 1024,
 	        .max_neighbours = 256,
+	        .max_reassemblies = 64,
+	        .max_reassembly_bytes = 1u << 20,
 	        .log = log_nothing,
 	};
 	struct dp_error error;

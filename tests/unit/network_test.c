@@ -21,7 +21,7 @@ static int setup(void **state)
 	"'network':{'name':'blue','mode':'routed','mtu':1500,'gatewayMac':'02:70:72:00:00:01',"    \
 	"'subnets':['198.18.0.0/"                                                                  \
 	"24'],'gateways':['198.18.0.1','169.254.1.1'],'proxyArp':true,'routerAdvertisements':"     \
-	"false,"                                                                                   \
+	"false,'reassemble':false,"                                                                \
 	"'uplinks':[],'index':0,'ports':0,'routes':1}}"
 
 static void defaults_are_filled_in(void **state)
@@ -39,6 +39,18 @@ static void defaults_are_filled_in(void **state)
 	assert_int_equal(fake_dp_networks(), 2);
 	assert_int_equal(fake_dp_network("red")->mac_ageing, 60);
 	assert_true(fake_dp_network("blue")->proxy_arp);
+	assert_false(fake_dp_network("blue")->reassemble);
+}
+
+static void reassembly_is_asked_for(void **state)
+{
+	(void)state;
+	call_ok("network.add", "{" BLUE ",'reassemble':true}");
+	assert_true(fake_dp_network("blue")->reassemble);
+	call_refused(
+	        PR_ERR_EXISTS, "reassemble", "another reassemble", "network.add", "{" BLUE "}");
+	call_refused(PR_ERR_PARAMS, "reassemble", "bridged", "network.add",
+	        "{'name':'red','mode':'bridged','reassemble':true}");
 }
 
 /* What an answer shows is accepted again, once the members that only answers have are dropped. */
@@ -195,6 +207,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup(defaults_are_filled_in, setup),
+	        cmocka_unit_test_setup(reassembly_is_asked_for, setup),
 	        cmocka_unit_test_setup(answers_are_accepted_again, setup),
 	        cmocka_unit_test_setup(a_different_one_is_refused_by_field, setup),
 	        cmocka_unit_test_setup(bad_values_are_refused, setup),

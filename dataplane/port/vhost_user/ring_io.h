@@ -157,7 +157,7 @@ static inline void header_fill(
 {
 	memset(header, 0, sizeof(*header));
 	header->num_buffers = 1;
-	if (likely(!batch->offload[i]))
+	if (!(batch->offload[i] & OFFLOAD_CSUM))
 		return;
 	header->hdr.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	header->hdr.csum_start = batch->csum_start[i];
