@@ -247,7 +247,7 @@ struct dp_totals {
 	/* fill of the tables: used and size */
 	struct dp_table_fill {
 		uint64_t used, size;
-	} routes, routes6, fib_nodes, next_hops, fdb, neighbours, ports, networks, mbufs;
+	} routes, routes6, fib_nodes, next_hops, fdb, neighbours, ports, networks, segments, mbufs;
 	uint64_t learn_lost; /* learn events that found their ring full: repeated by the next packet
 	                      */
 };
