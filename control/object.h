@@ -195,6 +195,9 @@ int owner_number(struct request *request, const char *name, uint8_t *number);
 /* -1: no such owner yet. */
 int owner_find(const char *name);
 const char *owner_name(uint8_t number);
+/* Names in use ("static" is not counted), also of such whose routes are gone, until they are
+ * needed; and how many there can be. */
+struct dp_table_fill owner_fill(void);
 void owner_free_all(void);
 
 /* A sync that named a port which is gone can not be committed. */

@@ -29,6 +29,15 @@ const char *owner_name(uint8_t number)
 	return number < OWNERS_MAX ? owners[number] : "";
 }
 
+struct dp_table_fill owner_fill(void)
+{
+	struct dp_table_fill fill = {.size = OWNERS_MAX - 1};
+
+	for (int i = 1; i < OWNERS_MAX; i++)
+		fill.used += owners[i][0] != '\0';
+	return fill;
+}
+
 static bool owner_unused(uint8_t number)
 {
 	size_t n;

@@ -102,6 +102,7 @@ static void add_fill(cJSON *tables, const char *name, const struct dp_table_fill
 static void add_totals(cJSON *result, const struct dp_totals *now, const struct dp_totals *base)
 {
 	uint64_t drops[PR_DROP_COUNT];
+	const struct dp_table_fill owners = owner_fill();
 	cJSON *stages, *tables;
 
 	memcpy(drops, now->drop_reasons, sizeof(drops));
@@ -126,6 +127,8 @@ static void add_totals(cJSON *result, const struct dp_totals *now, const struct 
 	add_fill(tables, "reassemblyBytes", &now->reassembly_bytes);
 	add_fill(tables, "ports", &now->ports);
 	add_fill(tables, "networks", &now->networks);
+	add_fill(tables, "segments", &now->segments);
+	add_fill(tables, "owners", &owners);
 	add_fill(tables, "mbufs", &now->mbufs);
 	json_add_u64(result, "learnLost", now->learn_lost - (base ? base->learn_lost : 0));
 	json_add_u64(

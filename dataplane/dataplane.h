@@ -301,7 +301,7 @@ struct dp_totals {
 	struct dp_table_fill {
 		uint64_t used, size;
 	} routes, routes6, fib_nodes, next_hops, fdb, neighbours, multicast_groups,
-	        multicast_members, reassemblies, reassembly_bytes, ports, networks, mbufs;
+	        multicast_members, reassemblies, reassembly_bytes, ports, networks, segments, mbufs;
 	uint64_t learn_lost; /* learn events that found their ring full: repeated by the next packet
 	                      */
 	uint64_t multicast_lost; /* the same of multicast reports: repeated at the next query */

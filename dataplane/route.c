@@ -66,8 +66,8 @@ static int hop_of(const struct dp_route *route, uint32_t *hop, struct dp_error *
 	else
 		rc = hop_over(route, hop, error);
 	if (!rc && !*hop)
-		return dp_fail(
-		        error, PR_ERR_FULL, -ENOSPC, "", "the next-hop table is full (65535)");
+		return dp_fail(error, PR_ERR_FULL, -ENOSPC, "",
+		        "the next-hop table is full (65535): let more routes share their gateways");
 	return rc;
 }
 

@@ -42,7 +42,7 @@ static int fill_of_tables(void *arg)
 	struct fib4_pool_stats fib;
 	struct fib6_pool_stats fib6;
 	struct reassembly_stats reassembly;
-	unsigned ports = 0, networks = 0;
+	unsigned ports = 0, networks = 0, segments = 0;
 
 	fib4_pool_stats(shared->fib_pool, &fib);
 	fib6_pool_stats(shared->fib6_pool, &fib6);
@@ -50,6 +50,8 @@ static int fill_of_tables(void *arg)
 		ports += port_at(n)->used;
 	for (uint16_t n = 0; n < PR_NETWORKS_MAX; n++)
 		networks += network_at(n)->used;
+	for (uint16_t n = 1; n < PR_SEGMENTS_MAX; n++)
+		segments += shared->segment[n].used;
 	totals->routes = (struct dp_table_fill){fib.routes, fib.routes_max};
 	totals->routes6 = (struct dp_table_fill){fib6.routes + fib6.retired, fib6.routes_max};
 	totals->fib_nodes = (struct dp_table_fill){fib.nodes_max - fib.nodes_free, fib.nodes_max};
@@ -67,6 +69,7 @@ static int fill_of_tables(void *arg)
 	        reassembly.bytes, reassembly_limits(shared->reassembly)->bytes};
 	totals->ports = (struct dp_table_fill){ports, PR_PORTS_MAX};
 	totals->networks = (struct dp_table_fill){networks, PR_NETWORKS_MAX};
+	totals->segments = (struct dp_table_fill){segments, PR_SEGMENTS_MAX - 1};
 	return 0;
 }
 

@@ -114,6 +114,15 @@ static bool in_trunk(const struct dp_port_spec *spec, unsigned vlan)
 	return spec->trunk[vlan / 64] >> (vlan % 64) & 1;
 }
 
+/* Most ports have one link, and there may be a thousand ports. */
+static void shrink_links(struct port_control *control)
+{
+	void *links = realloc(control->links, control->n_links * sizeof(*control->links));
+
+	if (links)
+		control->links = links;
+}
+
 /* An access or native VLAN of a guest is untagged on the wire; that of a NIC is its tag there. */
 static int collect_links(struct port_control *control, const struct device *device)
 {
@@ -137,6 +146,8 @@ static int collect_links(struct port_control *control, const struct device *devi
 			rc = -EADDRINUSE;
 	for (unsigned n = 0; rc && n < control->n_links; n++)
 		segment_give_back(control->links[n].segment);
+	if (!rc)
+		shrink_links(control);
 	return rc;
 }
 
@@ -401,6 +412,17 @@ static int explain(struct dp_error *error, int rc)
 	}
 }
 
+static int no_segment(struct dp_error *error)
+{
+	dp_fail(error, PR_ERR_FULL, -ENOSPC, "", "");
+	snprintf(error->message, sizeof(error->message),
+	        "no room for another VLAN: %u pairs of network and VLAN are in use; take VLANs out "
+	        "of "
+	        "other ports' trunk, or remove networks",
+	        PR_SEGMENTS_MAX - 1);
+	return -ENOSPC;
+}
+
 int port_publish(uint16_t index, struct dp_error *error)
 {
 	struct port_control *control = port_at(index);
@@ -421,7 +443,7 @@ int port_publish(uint16_t index, struct dp_error *error)
 	if (rc) {
 		atomic_store(&port->guard, NULL);
 		free(guard);
-		return explain(error, rc);
+		return rc == -ENOSPC ? no_segment(error) : explain(error, rc);
 	}
 	atomic_store_explicit(&port->flags, flags_of(spec), memory_order_release);
 	rc = routed ? join_router(spec) : join_bridge(control);
