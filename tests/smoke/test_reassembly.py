@@ -11,7 +11,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 from scapy.utils import checksum
 
-from lib import Lab, ProcessError, Tap, assert_conserved, settings, wait_for
+from lib import Lab, ProcessError, RawPort, Tap, assert_conserved, settings, wait_for
 from routed_world import Probe, RawPods, Station, give_way
 
 NETWORK = {'name': 'n', 'mode': 'routed', 'reassemble': True, 'subnets': ['198.18.1.0/24', '2001:db8:1::/64']}
@@ -24,7 +24,7 @@ PAYLOAD = bytes(range(1, 251)) * 16  # 4000
 
 
 class World:
-    """Raw pods a, b and c (MTU 1280); p and q (MTU 1280) are kernels."""
+    """Raw pods a, b and c (MTU 1280); p and q (MTU 1280) are kernels, and so is host, on the uplink's wire."""
 
     def __init__(self, lab, workers):
         self.lab = lab
@@ -35,6 +35,13 @@ class World:
         for station in self.s.values():
             station.gateway = '198.18.1.1'
         self.probe = Probe(d, self.s)
+        self.host = lab.netns('host')
+        lab.ns.veth('up0', self.host, 'eth0')
+        d.call('port.add', name='u', kind='eth', network='n', device='net_af_packet0,iface=up0',
+               addresses=['198.18.9.1/24', '2001:db8:9::1/64'])
+        self.enable6(self.host, '2001:db8:9::2/64', '2001:db8:9::1')
+        self.host.ip('addr', 'add', '198.18.9.2/24', 'dev', 'eth0')
+        d.wait_port('u')
         self.p, self.q = self.kernel('p', 5, 1500), self.kernel('q', 6, 1280)
 
     def kernel(self, name, host, mtu):
@@ -45,11 +52,15 @@ class World:
                                   gateway='198.18.1.1')
         give_way(pod.testpmd.process.pid)
         self.daemon.wait_port(name)
-        for key in ('all', 'default', 'eth0'):
-            pod.ns.sysctl(f'net.ipv6.conf.{key}.disable_ipv6', 0)
-        pod.ns.ip('addr', 'add', addresses[1], 'dev', 'eth0', 'nodad')
-        pod.ns.ip('route', 'add', 'default', 'via', 'fe80::1', 'dev', 'eth0')
+        self.enable6(pod.ns, addresses[1], 'fe80::1')
         return pod.ns
+
+    @staticmethod
+    def enable6(ns, address, gateway):
+        for key in ('all', 'default', 'eth0'):
+            ns.sysctl(f'net.ipv6.conf.{key}.disable_ipv6', 0)
+        ns.ip('addr', 'add', address, 'dev', 'eth0', 'nodad')
+        ns.ip('route', 'add', 'default', 'via', gateway, 'dev', 'eth0')
 
     def stats(self):
         return self.daemon.call('stats.get')
@@ -193,6 +204,24 @@ def kernels(w):
     assert w.stats()['conservation']['merged'] - before >= 12 * 14
 
 
+def uplink(w):
+    """
+    The first datagram waits for its neighbour, whole; NICs get contiguous frames. Only IPv6 comes back:
+    AF_PACKET puts IPv4 together by itself, to what no MTU allows.
+    """
+    answered(w.p, '2001:db8:9::2', 8000)
+    a, peer = w.s['a'], RawPort(w.host, 'eth0')
+    for n, size in enumerate((1000, 4000)):
+        for f in fragment(IP(src=a.ip, dst='198.18.9.2', id=40 + n) / UDP() / Raw(PAYLOAD[:size]), 400):
+            a.send(a.frame(f))
+        frame = peer.recv(lambda f: f[12:14] == b'\x08\0' and f[18:20] == bytes([0, 40 + n]), 10)
+        assert frame, f'{size} bytes did not come'
+        # What fits is whole; the rest as it came.
+        assert len(frame) == (42 + size if n == 0 else 434), len(frame)
+        assert n or frame[42:] == PAYLOAD[:size]
+    peer.close()
+
+
 def flood(w):
     """A pod that fills what it may have: its own oldest go, others' pings pass."""
     a = w.s['a']
@@ -231,8 +260,8 @@ def main():
                 w = World(lab, workers)
             except ProcessError as e:
                 t.bail(e)
-            for part in (becomes_whole, keeps_dont_fragment, sender_is_told, refused, time_is_over, kernels, flood,
-                         removal):
+            for part in (becomes_whole, keeps_dont_fragment, sender_is_told, refused, time_is_over, kernels, uplink,
+                         flood, removal):
                 with t.case(f'{part.__name__}, {workers} workers'):
                     part(w)
             with t.case(f'packets are conserved, {workers} workers'), w.daemon.client() as c:
