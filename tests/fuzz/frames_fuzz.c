@@ -3,7 +3,8 @@
  * lies in a buffer of just its size, so that a sanitizer sees a read behind it; afterwards every
  * packet must be accounted for. The first byte of the input chooses the port (low 6 bits), whether
  * the frame comes in an mbuf or from a guest (bit 7: head copied, rest where it lies), and whether
- * a guest's virtio_net_hdr comes before it (bit 6). */
+ * a guest's virtio_net_hdr comes before it (bit 6). Bit 6 alone: several frames in mbufs, each
+ * behind its length in two bytes (high one first): fragments of one datagram, say. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +99,7 @@ static uint16_t add_network(const char *name, bool routed)
 	        .gateway_mac = {{0x02, 0x70, 0x72, 0, 0, 1}},
 	        .mac_ageing = 300,
 	        .proxy_arp = true,
+	        .reassemble = routed,
 	};
 	struct dp_error error = {0};
 	uint16_t index = 0;
@@ -291,6 +293,41 @@ static void take_events(void)
 	}
 }
 
+/* Fragments that wait for more are taken back, too: each input begins with nothing. */
+static void take_fragments(void)
+{
+	struct reassembly_taken taken;
+
+	for (uint16_t p = 0; p < PORTS; p++)
+		while (reassembly_purge(shared->reassembly, p, &taken)) {
+			for (unsigned k = 0; k < taken.n; k++)
+				rte_pktmbuf_free(taken.piece[k].packet);
+			held += taken.n;
+		}
+}
+
+static void enter(uint32_t i, uint8_t port)
+{
+	struct batch *batch = &worker->batch;
+
+	batch->in_device[i] = shared->port[(port & 0x3f) % PORTS].device->index;
+	batch->in_port[i] = NO_PORT;
+	if (!(batch->todo[PR_STAGE_DROP] >> i & 1))
+		batch_next(batch, i, PR_STAGE_PARSE);
+	worker->counters.in++;
+}
+
+static void add_frames(uint8_t port, const uint8_t *data, size_t size)
+{
+	while (size > 2 && worker->batch.count < PR_BATCH) {
+		size_t n = RTE_MIN((size_t)data[0] << 8 | data[1], size - 2);
+
+		enter(batch_add(&worker->batch, make_packet(data + 2, n)), port);
+		data += 2 + n;
+		size -= 2 + n;
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct counters *c;
@@ -302,21 +339,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	c = &worker->counters;
 	worker->now = rte_rdtsc();
-	if (data[0] & 0x80)
+	if (data[0] & 0x80) {
 		memory = add_guest_packet(data + 1, size - 1, data[0] & 0x40);
-	else
-		batch_add(&worker->batch, make_packet(data + 1, size - 1));
-	worker->batch.in_device[0] = shared->port[(data[0] & 0x3f) % PORTS].device->index;
-	worker->batch.in_port[0] = NO_PORT;
-	if (!worker->batch.todo[PR_STAGE_DROP])
-		batch_next(&worker->batch, 0, PR_STAGE_PARSE);
-	worker->counters.in++;
+		enter(0, data[0]);
+	} else if (data[0] & 0x40) {
+		add_frames(data[0], data + 1, size - 1);
+	} else {
+		enter(batch_add(&worker->batch, make_packet(data + 1, size - 1)), data[0]);
+	}
 	pipeline_run(worker, &worker->batch);
 	free(memory);
 	take_events();
-	need(c->held == held, "a punted packet is missing");
+	take_fragments();
+	need(c->held - c->released == held, "a punted packet or a fragment is missing");
 	need(c->in + c->generated + c->replicated + c->fragments ==
-	                c->out + c->drops + c->consumed + c->held,
+	                c->out + c->drops + c->consumed + c->merged + held,
 	        "packets are not conserved");
 	need(rte_mempool_in_use_count(shared->mbufs) == 0, "a packet buffer leaked");
 	return 0;
