@@ -15,6 +15,7 @@ from scapy.packet import Raw
 
 import test_routed_rfc1812 as v4
 import test_routed_rfc8200 as v6
+from kernel_world import link_local
 from lib import Lab, Tap, settings
 from routed_world import GATEWAY_MAC
 from test_routed_rfc8200 import ALL_NODES, ALL_ROUTERS, group_mac, solicited
@@ -231,14 +232,6 @@ def discovery6(t, w):
     t.passes('and packets go where they went', 'a', v6.udp(w, 'a', '2001:db8:ff::77'), 'u', gateway_mac=w.uplink_mac)
     t.t.equal(GATEWAY_MAC, w.s['a'].gateway_mac, f'by the gateway ({t.label})')
     u.port.flush()
-
-
-def link_local(mac):
-    """What is made of a MAC (RFC 4291, appendix A)."""
-    b = bytes.fromhex(mac.replace(':', ''))
-    b = bytes([b[0] ^ 2, b[1], b[2], 0xff, 0xfe, b[3], b[4], b[5]])
-    groups = [f'{b[n] << 8 | b[n + 1]:x}' for n in range(0, 8, 2)]
-    return 'fe80::' + ':'.join(groups)
 
 
 def main():
