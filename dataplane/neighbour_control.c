@@ -210,6 +210,23 @@ static const struct neighbour_ops ops = {
 
 /* ---- events of workers ---- */
 
+/* Nobody has the broadcast address of an uplink's subnet: it is not asked for, and its packets die
+ * without a word (RFC 1812 sections 4.3.2.7 and 5.3.5.2, RFC 2644). With /31 there is none (RFC
+ * 3021). */
+static bool is_broadcast(const struct hop *hop, const struct pr_ip *ip)
+{
+	const struct dp_port_spec *spec = &port_at(hop->port)->spec;
+
+	for (unsigned n = 0; ip->family == AF_INET && n < spec->n_addresses; n++) {
+		const struct pr_prefix *subnet = &spec->addresses[n];
+		uint32_t host = subnet->len < 31 ? UINT32_MAX >> subnet->len : 0;
+
+		if (host && pr_prefix_contains(subnet, ip) && (~pr_ip4_host(ip) & host) == 0)
+			return true;
+	}
+	return false;
+}
+
 void neighbour_punt(const struct event *event)
 {
 	const struct hop *hop = hop_at(event->next_hop);
@@ -222,6 +239,10 @@ void neighbour_punt(const struct event *event)
 	if ((hop->kind != HOP_GLEAN && (!hop_is_via(hop) || !pr_ip_equal(&hop->gateway, &ip))) ||
 	        hop->dead || hop->network != network || !port_at(event->port)->used) {
 		tables_drop(event->packet, PR_DROP_NO_ROUTE);
+		return;
+	}
+	if (!entry && hop->kind == HOP_GLEAN && is_broadcast(hop, &ip)) {
+		tables_drop(event->packet, PR_DROP_IP_MARTIAN);
 		return;
 	}
 	if (!entry) {

@@ -39,7 +39,9 @@ static bool error_for(const struct batch *batch, uint64_t i, struct error_kind *
 		kind->code = 1;
 		return true;
 	case PR_DROP_LOCAL_UNHANDLED:
-		kind->code = ip[9] == IPPROTO_UDP || ip[9] == IPPROTO_TCP ? 3 : 2;
+		kind->code = ip4_is_source_routed(ip)                       ? 5
+		             : ip[9] == IPPROTO_UDP || ip[9] == IPPROTO_TCP ? 3
+		                                                            : 2;
 		return true;
 	case PR_DROP_MTU_EXCEEDED:
 		hop = next_hop_get(batch->next_hop[i]);

@@ -173,15 +173,18 @@ static inline bool is_nd(const struct batch *batch, uint64_t i)
 	       icmp6_is_nd(ip6[IP6_BYTES]);
 }
 
-/* ff02::1 and ff02::2, all nodes and all routers: whoever looks for them by echo. */
-static bool is_group_echo(const struct batch *batch, uint64_t i)
+/* To ff02::1 and ff02::2, all nodes and all routers: whoever looks for them by echo, and options,
+ * of which even one that went to many may want an answer (RFC 4443 section 2.4 e.3). */
+static bool is_for_group(const struct batch *batch, uint64_t i)
 {
 	static const uint8_t group[15] = {0xff, 2};
 	const uint8_t *ip6 = batch->head[i] + L3_OFFSET;
 
-	return batch->head_length[i] > L3_OFFSET + IP6_BYTES && ip6[6] == IPPROTO_ICMPV6 &&
-	       ip6[IP6_BYTES] == ICMP6_ECHO && !memcmp(ip6 + 24, group, sizeof(group)) &&
-	       (ip6[39] == 1 || ip6[39] == 2);
+	if (batch->head_length[i] <= L3_OFFSET + IP6_BYTES ||
+	        memcmp(ip6 + 24, group, sizeof(group)) || (ip6[39] != 1 && ip6[39] != 2))
+		return false;
+	return ip6[6] == IPPROTO_HOPOPTS || ip6[6] == IPPROTO_DSTOPTS ||
+	       (ip6[6] == IPPROTO_ICMPV6 && ip6[IP6_BYTES] == ICMP6_ECHO);
 }
 
 /* Reports of multicast listeners, which every host sends (RFC 3810): we forward no multicast. */
@@ -213,10 +216,12 @@ static void to_router(struct batch *batch, uint64_t i, const struct port *port)
 	else if (batch->ethertype[i] != RTE_ETHER_TYPE_IPV6)
 		/* Broadcasts and multicasts are not routed here. */
 		batch_drop(batch, i, many ? PR_DROP_MAC_NOT_OURS : PR_DROP_NOT_IP);
-	else if (is_nd(batch, i) || (many && is_group_echo(batch, i)))
+	else if (is_nd(batch, i))
 		batch_next(batch, i, PR_STAGE_POLICE);
 	else if (is_listener_report(batch, i))
 		batch_consume(batch, i);
+	else if (many && is_for_group(batch, i))
+		batch_next(batch, i, PR_STAGE_POLICE);
 	else
 		batch_drop(batch, i, PR_DROP_MAC_NOT_OURS);
 }

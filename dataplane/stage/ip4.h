@@ -47,6 +47,24 @@ static inline bool ip4_is_martian(uint32_t address)
 	return address >> 24 == 0 || address >> 24 == 127 || address >= 0xe0000000;
 }
 
+/* Whether a source route does not end here (RFC 791 section 3.1): the options say where else it
+ * wants to go. The whole header can be read. */
+static inline bool ip4_is_source_routed(const uint8_t *ip)
+{
+	unsigned end = (ip[0] & 15) * 4u, at = 20;
+
+	while (at < end && ip[at] != 0) {
+		unsigned n = ip[at] == 1 ? 1 : at + 1 < end ? ip[at + 1] : 0;
+
+		if ((ip[at] == 131 || ip[at] == 137) && n >= 3 && at + n <= end)
+			return ip[at + 2] <= n;
+		if (!n || (n == 1 && ip[at] != 1))
+			return false;
+		at += n;
+	}
+	return false;
+}
+
 /* Sum of 20 bytes as 16-bit words in memory order, folded; 0xffff for a header whose checksum is
  * right (RFC 1071). */
 static inline uint16_t ip4_sum20(const uint8_t *ip)

@@ -47,7 +47,9 @@ void stage_local(struct worker *worker, struct batch *batch)
 		unsigned header = (ip[0] & 15) * 4u;
 		bool fragment = load_be16(ip + 6) & FRAGMENT_BITS;
 
-		if (ip[9] == IPPROTO_ICMP) {
+		/* We are on nobody's way: such packets are not sent on (RFC 7126 section 4.3), and
+		 * are not for us (RFC 1812 section 5.2.4.1). */
+		if (ip[9] == IPPROTO_ICMP && !(header > 20 && ip4_is_source_routed(ip))) {
 			if (!fragment && batch->head_length[i] >= L3_OFFSET + header + 8 &&
 			        ip[header] == ICMP_ECHO_REQUEST)
 				make_echo_reply(batch, i, header);

@@ -48,6 +48,13 @@ static bool source_fits(const struct nd_message *m)
 	return !memcmp(group, m->ip6 + 24, 16);
 }
 
+/* RFC 4861 section 7.1.2: what goes to many answers nobody. */
+static bool solicited_fits(const struct nd_message *m)
+{
+	return m->icmp[0] != ICMP6_NEIGHBOUR_ADVERTISE || !(m->icmp[4] & ND_SOLICITED) ||
+	       !ip6_is_multicast(m->ip6 + 24);
+}
+
 static bool targets_one(const struct nd_message *m)
 {
 	return m->icmp[0] == ICMP6_ROUTER_SOLICIT || !ip6_is_multicast(m->icmp + TARGET);
@@ -77,7 +84,7 @@ static bool read_message(struct batch *batch, uint64_t i, struct nd_message *m)
 	if (total > length || L3_OFFSET + total > batch->head_length[i] || m->length < least)
 		return false;
 	return m->ip6[7] == ND_HOP_LIMIT && m->icmp[1] == 0 && checksum_is_right(batch, i, m) &&
-	       targets_one(m) &&
+	       targets_one(m) && solicited_fits(m) &&
 	       read_options(m, least,
 	               m->icmp[0] == ICMP6_NEIGHBOUR_ADVERTISE ? ND_TARGET_LINK : ND_SOURCE_LINK) &&
 	       source_fits(m);
@@ -113,7 +120,7 @@ static void tell(struct worker *worker, const struct batch *batch, uint64_t i,
 static void take_advertisement(
         struct worker *worker, struct batch *batch, uint64_t i, const struct nd_message *m)
 {
-	bool solicited = m->icmp[4] & ND_SOLICITED && !ip6_is_multicast(m->ip6 + 24);
+	bool solicited = m->icmp[4] & ND_SOLICITED;
 
 	/* An answer to a question that named its MAC may leave it out (7.2.4); else it says
 	 * nothing. */
@@ -251,8 +258,9 @@ static void take_router_solicitation(
 	batch_consume(batch, i);
 }
 
-/* Echo to a group that we are in: the header is looked at as route6 would. */
-static void take_echo(struct batch *batch, uint64_t i)
+/* To a group that we are in, but no discovery: echo, or options that may want an answer. The header
+ * is looked at as route6 would. */
+static void take_other(struct batch *batch, uint64_t i)
 {
 	const uint8_t *ip6 = batch->head[i] + L3_OFFSET;
 	uint32_t total = (uint32_t)L3_OFFSET + IP6_BYTES + load_be16(ip6 + 4);
@@ -276,8 +284,9 @@ void stage_nd(struct worker *worker, struct batch *batch)
 	BATCH_FOREACH (i, mask) {
 		struct nd_message m;
 
-		if (batch->head[i][L3_OFFSET + IP6_BYTES] == ICMP6_ECHO) {
-			take_echo(batch, i);
+		if (batch->head[i][L3_OFFSET + 6] != IPPROTO_ICMPV6 ||
+		        batch->head[i][L3_OFFSET + IP6_BYTES] == ICMP6_ECHO) {
+			take_other(batch, i);
 			continue;
 		}
 		/* What another router says of itself or of its routes is not for us. */

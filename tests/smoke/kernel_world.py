@@ -3,6 +3,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 
 from lib import wait_for
@@ -49,6 +50,13 @@ def answered(ns, target, size=None, extra=()):
     """
     got = ns.ping(target, count=2, interval=0.02, size=size, extra=('-w', '20', *extra))
     assert got >= 2, f'{ns.name} to {target}: {got} of 2 answered'
+
+
+def link_local(mac):
+    """What is made of a MAC (RFC 4291, appendix A)."""
+    b = bytes.fromhex(mac.replace(':', ''))
+    b = bytes([b[0] ^ 2, b[1], b[2], 0xff, 0xfe, b[3], b[4], b[5]])
+    return socket.inet_ntop(socket.AF_INET6, b'\xfe\x80' + bytes(6) + b)
 
 
 class Capture:

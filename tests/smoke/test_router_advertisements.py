@@ -117,10 +117,18 @@ def return_of_the_daemon(w):
 def refused(w):
     """Nobody is told in a network that does not ask for it, nor by what RFC 4861 section 6.1.1 forbids."""
     drops = w.daemon.call('stats.get')['drops']
-    bad = bytearray(ask('a', '2001:db8:1::2', True))
-    bad[21] = 254
-    for name, frame, reason in (('x', ask('x', '2001:db8:1::2', True), 'nd_not_for_us'), ('a', bytes(bad), 'nd_invalid'),
-                                ('a', ask('a', '::', True), 'nd_invalid')):
+    def bad(at, value, fix=True, cut=None):
+        frame = bytearray(ask('a', '2001:db8:1::2', True)[:cut])
+        frame[at] = value
+        if fix:
+            frame[56:58] = b'\0\0'
+            frame[56:58] = in6_chksum(58, Ether(bytes(frame))[IPv6], bytes(frame[54:])).to_bytes(2, 'big')
+        return bytes(frame)
+
+    for name, frame, reason in (('x', ask('x', '2001:db8:1::2', True), 'nd_not_for_us'), ('a', bad(21, 254), 'nd_invalid'),
+                                ('a', ask('a', '::', True), 'nd_invalid'), ('a', bad(55, 1), 'nd_invalid'),
+                                ('a', bad(60, 1, fix=False), 'nd_invalid'), ('a', bad(63, 0), 'nd_invalid'),
+                                ('a', bad(63, 2), 'nd_invalid'), ('a', bad(19, 7, cut=61), 'nd_invalid')):
         w.flush()
         w.ports[name].send(frame)
         assert not w.ports[name].recv(is_ra, 0.3), f'{reason}: answered'
