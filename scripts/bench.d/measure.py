@@ -75,6 +75,8 @@ class Measured:
         ended = self.attempt(spec, device.end)
         if not self.coming[spec]:
             self.attempt(spec, device.finish)
+            if ended and spec in self.dead:
+                ended = ended._replace(wrong=f'it did not end well: {self.dead[spec]}')
         return ended
 
     def point(self, cases, plan):
@@ -109,6 +111,9 @@ class Measured:
             self.say(f'{case.name} could not be measured: {why}')
             return []
         wrong = [f'{c.name}: {w}' for c in there for w in _wrong(c.spec, rounds, ends, self.dead) if w]
+        kin = case.reference.split('-')[0]   # whose own ratio tells whether the machine was quiet
+        wrong += [f'{c.name} is not there to be compared with {case.reference}' for c in case.contestants
+                  if c not in there and c.name.split('-')[0] == kin]
         results = conclude(case, {c.name: rounds[c.spec] for c in there},
                            {c.name: stages[c.spec] for c in there}, wrong)
         for result in results:
