@@ -5,27 +5,27 @@ import time
 
 import contestants
 from cases import points
-from figures import conclude, figures, overcounted, undecided
+from figures import LEAST_ROUNDS, conclude, figures, overcounted, undecided
 from lib import Lab
 
 
 class Plan:
-    """How long to look: seconds a sample; rounds at least and at most of a case with a bar; rounds of any other."""
+    """How long to look: seconds a sample; rounds at least and at most, of cases with a bar and of others."""
 
     def __init__(self, quick, end=None):
         self.seconds = 0.3
         self.least, self.most = (5, 8) if quick else (9, 31)
-        self.rounds = 5 if quick else 3
+        self.others = (5, 5) if quick else (LEAST_ROUNDS, 5)
         self.short = 0.3 if quick else 0.2
         self.end = end   # then nothing gets more rounds than it must have
 
     def wants_more(self, case, rounds, number):
-        if not case.bar:
-            return number < self.rounds
-        if number < self.least:
+        least, most = (self.least, self.most) if case.bar else self.others
+        if number < least:
             return True
-        late = self.end is not None and time.monotonic() > self.end
-        return number < self.most and not late and undecided(rounds, case, self.least)
+        if number >= most or (self.end is not None and time.monotonic() > self.end):
+            return False
+        return not case.bar or undecided(rounds, case, self.least)
 
 
 class Measured:
