@@ -60,7 +60,7 @@ class Measured:
         try:
             return call(*arguments)
         except Exception as e:  # noqa: the others can be measured all the same
-            self.dead[spec] = str(e).strip()
+            self.dead[spec] = str(e).strip() or type(e).__name__
             self.say(f'{self.world.name}: {spec.kind} is out: {e}')
             self.devices[spec].kill()
             return None
@@ -70,7 +70,7 @@ class Measured:
         self.attempt(spec, self.devices[spec].begin, self.coming[spec].pop(0))
 
     def end(self, spec):
-        """(what is wrong or None, packets that arrived) of its traffic; None from a dead one. It goes after its last."""
+        """What became of its traffic (generator.Ended); None from a dead one. After its last traffic it goes."""
         device = self.devices[spec]
         ended = self.attempt(spec, device.end)
         if not self.coming[spec]:
