@@ -81,6 +81,8 @@ class Podrail(devices.Device):
             answer = self.client.read_answer()
             if 'error' in answer:
                 raise RuntimeError(answer['error']['message'])
+        if answer['result']['added'] != len(routes):
+            raise RuntimeError(f'of {len(routes)} routes were added: {answer["result"]}')
 
     def _connect_idle(self):
         """Ports whose guests have all that it takes to send and receive, and do nothing."""

@@ -17,11 +17,14 @@ import plots      # noqa: E402
 import report     # noqa: E402
 
 # Seconds from the start, after which no case gets more rounds than it must have: the rest takes what is left of 20 minutes.
-LATE = {True: 90, False: 840}
+LATE = {True: 90, False: 780}
+
+
+START = time.monotonic()
 
 
 def say(text):
-    print(f'bench: {text}', file=sys.stderr, flush=True)
+    print(f'bench: {time.monotonic() - START:4.0f} s: {text}', file=sys.stderr, flush=True)
 
 
 def arguments():
@@ -42,10 +45,10 @@ def prefer_self(nice):
 
 
 def run(options):
-    results = {'machine': report.machine(), 'cases': [], 'control': {}}
+    results = {'machine': report.machine(), 'quick': options.quick, 'cases': [], 'control': {}}
     failed = False
     worlds = cases.worlds(cases.selected(options.only, options.quick))
-    plan = measure.Plan(options.quick, time.monotonic() + LATE[options.quick])
+    plan = measure.Plan(options.quick, START + LATE[options.quick])
     os.register_at_fork(after_in_child=lambda: os.setpriority(os.PRIO_PROCESS, 0, 0))
     prefer_self(-20)
     for world, chosen in worlds:
@@ -56,6 +59,8 @@ def run(options):
             say(f'{world.name} could not be measured: {e}')
         failed |= {r['case'] for r in measured} != {c.name for c in chosen}
         results['cases'] += measured
+        if options.json:   # what is there is not lost when the rest is interrupted
+            report.write_json(results, options.json)
     prefer_self(0)   # plugins and daemon shall be equals
     for name in control.names(options.only):
         say(f'control: {name}')
@@ -64,6 +69,7 @@ def run(options):
         except Exception as e:  # noqa
             failed = True
             say(f'{name} could not be measured: {e}')
+    results['seconds'] = round(time.monotonic() - START)
     return results, failed
 
 

@@ -5,27 +5,27 @@ import time
 
 import contestants
 from cases import points
-from figures import conclude, figures, overcounted, undecided
+from figures import LEAST_ROUNDS, conclude, figures, overcounted, undecided
 from lib import Lab
 
 
 class Plan:
-    """How long to look: seconds a sample; rounds at least and at most of a case with a bar; rounds of any other."""
+    """How long to look: seconds a sample; rounds at least and at most, of cases with a bar and of others."""
 
     def __init__(self, quick, end=None):
         self.seconds = 0.3
         self.least, self.most = (5, 8) if quick else (9, 31)
-        self.rounds = 5 if quick else 3
+        self.others = (5, 5) if quick else (LEAST_ROUNDS, 5)
         self.short = 0.3 if quick else 0.2
         self.end = end   # then nothing gets more rounds than it must have
 
     def wants_more(self, case, rounds, number):
-        if not case.bar:
-            return number < self.rounds
-        if number < self.least:
+        least, most = (self.least, self.most) if case.bar else self.others
+        if number < least:
             return True
-        late = self.end is not None and time.monotonic() > self.end
-        return number < self.most and not late and undecided(rounds, case, self.least)
+        if number >= most or (self.end is not None and time.monotonic() > self.end):
+            return False
+        return not case.bar or undecided(rounds, case, self.least)
 
 
 class Measured:
@@ -60,7 +60,7 @@ class Measured:
         try:
             return call(*arguments)
         except Exception as e:  # noqa: the others can be measured all the same
-            self.dead[spec] = str(e).strip()
+            self.dead[spec] = str(e).strip() or type(e).__name__
             self.say(f'{self.world.name}: {spec.kind} is out: {e}')
             self.devices[spec].kill()
             return None
@@ -70,11 +70,13 @@ class Measured:
         self.attempt(spec, self.devices[spec].begin, self.coming[spec].pop(0))
 
     def end(self, spec):
-        """(what is wrong or None, packets that arrived) of its traffic; None from a dead one. It goes after its last."""
+        """What became of its traffic (generator.Ended); None from a dead one. After its last traffic it goes."""
         device = self.devices[spec]
         ended = self.attempt(spec, device.end)
         if not self.coming[spec]:
             self.attempt(spec, device.finish)
+            if ended and spec in self.dead:
+                ended = ended._replace(wrong=f'it did not end well: {self.dead[spec]}')
         return ended
 
     def point(self, cases, plan):
@@ -109,6 +111,9 @@ class Measured:
             self.say(f'{case.name} could not be measured: {why}')
             return []
         wrong = [f'{c.name}: {w}' for c in there for w in _wrong(c.spec, rounds, ends, self.dead) if w]
+        kin = case.reference.split('-')[0]   # whose own ratio tells whether the machine was quiet
+        wrong += [f'{c.name} is not there to be compared with {case.reference}' for c in case.contestants
+                  if c not in there and c.name.split('-')[0] == kin]
         results = conclude(case, {c.name: rounds[c.spec] for c in there},
                            {c.name: stages[c.spec] for c in there}, wrong)
         for result in results:

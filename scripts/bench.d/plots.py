@@ -15,6 +15,7 @@ LABELS = {'ovs': 'OVS, in_port', 'ovs-l3': 'OVS, L3 flows or NORMAL'}
 MODES = (('bridged', 'bridged'), ('routed4', 'routed IPv4'), ('routed6', 'routed IPv6'))
 SIZES = (64, 256, 1500, 9000)
 FLOWS = 1024
+LICENCE = 'SPDX-License-Identifier: BSD-3-Clause'
 FONT = 'DejaVu Sans,Helvetica,sans-serif'
 
 
@@ -66,7 +67,7 @@ def _legend(found, width, height):
     """In one line under the heading; in pixels, as the panels' own keys can not be."""
     devices = [d for d in DEVICES if any(d in bars_ for _, bars_ in found)]
     labels = [LABELS.get(d, d) for d in devices]
-    spans = [30 + 7 * len(label) for label in labels]
+    spans = [34 + 8 * len(label) for label in labels]
     x, y, lines = (width - sum(spans)) / 2, 1 - 52 / height, []
     for number, (device, label, span) in enumerate(zip(devices, labels, spans), 1):
         lines += [f'set object {number} rectangle from screen {x / width:.4f},{y - 5 / height:.4f} to '
@@ -93,7 +94,7 @@ def bars(results, path, egress, ways, sizes, heading):
     for number, (title, found) in enumerate(panels):
         lines += [*(_legend(panels, width, height) if number == 0 else ('unset object', 'unset label')),
                   *_panel(title, found)]
-    _gnuplot([*lines, 'unset multiplot'])
+    _gnuplot([*lines, 'unset multiplot'], path)
     return path
 
 
@@ -143,14 +144,18 @@ def heat(results, path, reference, columns, heading):
               'plot $none using 1:2:(0.48):(0.46) with boxxyerror fc rgb "#d9d9d9", '
               '$cells using 1:2:(0.48):(0.46):3 with boxxyerror fc palette, '
               f'$cells using 1:2:(sprintf("%.2f", $3)) with labels font "{FONT},10"']
-    _gnuplot(lines)
+    _gnuplot(lines, path)
     return path
 
 
-def _gnuplot(lines):
+def _gnuplot(lines, path):
     done = subprocess.run(['gnuplot'], input='\n'.join(lines) + '\n', text=True, capture_output=True, check=False)
     if done.returncode or 'warning' in done.stderr:
         raise RuntimeError(f'gnuplot: {done.stderr.strip()}')
+    with open(path, encoding='utf-8') as f:
+        declaration, _, rest = f.read().partition('\n')
+    with open(path, 'w', encoding='utf-8') as f:
+        f.write(f'{declaration}\n<!-- {LICENCE} -->\n{rest}')
 
 
 def draw(results, directory):
@@ -165,7 +170,7 @@ def draw(results, directory):
         bars(results, path('vhost'), 'vhost', (('both', ''),), SIZES, 'vhost-user to vhost-user, both ways, 1024 flows'),
         bars(results, path('memif'), 'memif', (('there', 'vhost to memif, '), ('back', 'memif to vhost, ')), (64, 1500),
              'vhost-user and memif, one way, 1024 flows'),
-        heat(results, path('ratio-io'), 'testpmd-io', COLUMNS, 'Cycles a packet as a multiple of testpmd io'),
-        heat(results, path('ratio-ovs'), 'ovs', vhost, 'As a multiple of OVS-DPDK'),
+        heat(results, path('ratio-io'), 'testpmd-io', COLUMNS, 'podrail: busy cycles a packet as a multiple of testpmd io (green: fewer; grey: a check failed)'),
+        heat(results, path('ratio-ovs'), 'ovs', vhost, 'podrail: busy cycles as a multiple of OVS-DPDK'),
     ]
     return [p for p in drawn if p]

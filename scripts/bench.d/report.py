@@ -34,6 +34,10 @@ def describe(m):
             f'{m["memory_mib"] // 1024} GiB, Linux {m["kernel"]}, load at start {m["load"]:.1f}')
 
 
+def length(results):
+    return f'{"; a quick run" if results.get("quick") else ""}; {results["seconds"]} s' if 'seconds' in results else ''
+
+
 def span(middle, quartiles, form):
     if middle is None:
         return '-'
@@ -138,7 +142,7 @@ def _markdown(head, rows):
 
 def text(results, markdown=False):
     table = _markdown if markdown else _aligned
-    parts = [describe(results['machine'])]
+    parts = [describe(results['machine']) + length(results)]
     names = by_case(results)
     shown = [r for rows in names.values() for r in rows if len(names) <= FEW or rows[0]['bar']]
     if shown:
