@@ -165,6 +165,7 @@ static const struct config_option limits[] = {
         {"fibNodes", "limits.fibNodes", take_unsigned, CONFIG(dp.max_fib_nodes), 64, 4u << 20},
         {"macs", "limits.macs", take_unsigned, CONFIG(dp.max_fdb), 64, 4u << 20},
         {"neighbours", "limits.neighbours", take_unsigned, CONFIG(dp.max_neighbours), 16, 1u << 20},
+        {"groups", "limits.groups", take_unsigned, CONFIG(dp.max_groups), 16, 32768},
         {"mbufs", "limits.mbufs", take_unsigned, CONFIG(dp.mbufs), 0, 16u << 20},
         {NULL},
 };
@@ -260,6 +261,7 @@ static void set_defaults(struct daemon_config *config)
 	config->dp.max_fib_nodes = 16384;
 	config->dp.max_fdb = 65536;
 	config->dp.max_neighbours = 16384;
+	config->dp.max_groups = 512;
 }
 
 int config_parse(const cJSON *json, struct daemon_config *config, struct config_error *error)

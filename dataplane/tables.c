@@ -12,6 +12,7 @@
 #include <rte_malloc.h>
 #include <rte_ring_elem.h>
 
+#include "dataplane/liveness.h"
 #include "dataplane/polls.h"
 #include "dataplane/router_advertisement.h"
 #include "dataplane/tables.h"
@@ -278,7 +279,8 @@ static void sleep_until_needed(void)
 	for (unsigned w = 0; w < shared->n_workers; w++)
 		pending |= worker_at(w) && !rte_ring_empty(worker_at(w)->events);
 	if (!pending && !atomic_load(&tables.posted) && !atomic_load(&tables.stop))
-		poll(&wait, 1, tables.oldest ? GRACE_TICK_MS : TICK_MS);
+		poll(&wait, 1,
+		        tables.oldest ? GRACE_TICK_MS : liveness_wait(tables.now_ms, TICK_MS));
 	atomic_store(&tables.asleep, false);
 	if (poll(&wait, 1, 0) == 1)
 		eventfd_read(tables.wake, &value);
@@ -303,6 +305,7 @@ static void *tables_main(void *arg)
 			fdb_tick(tables.now_ms);
 			loads_sample(tables.now_ms);
 		}
+		liveness_tick(tables.now_ms);
 		reclaim(false);
 		if (!more)
 			sleep_until_needed();

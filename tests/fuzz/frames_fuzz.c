@@ -200,6 +200,7 @@ static void start(void)
 	        .max_fib_nodes = 256,
 	        .max_fdb = 1024,
 	        .max_neighbours = 256,
+	        .max_groups = 16,
 	        .log = log_nothing,
 	};
 	struct dp_error error;

@@ -76,6 +76,7 @@ static void test_defaults(void **test)
 	assert_int_equal(config.dp.max_fib_nodes, 16384);
 	assert_int_equal(config.dp.max_fdb, 65536);
 	assert_int_equal(config.dp.max_neighbours, 16384);
+	assert_int_equal(config.dp.max_groups, 512);
 	assert_int_equal(config.dp.mbufs, 0);
 	assert_false(config.dp.no_huge);
 	assert_false(config.durable);
@@ -103,7 +104,7 @@ static void test_all_options(void **test)
 	              "\"readGroup\":\"1234\",\"durable\":true,\"rebalance\":30,\"logLevel\":"
 	              "\"debug\","
 	              "\"limits\":{\"routes\":1000,\"routes6\":500,\"fibNodes\":100,\"macs\":128,"
-	              "\"neighbours\":32,\"mbufs\":2048},"
+	              "\"neighbours\":32,\"groups\":64,\"mbufs\":2048},"
 	              "\"networks\":[{\"name\":\"a\",\"mode\":\"routed\"}],"
 	              "\"ports\":[{\"name\":\"p\",\"kind\":\"eth\",\"network\":\"a\","
 	              "\"device\":\"net_null0\"}],"
@@ -126,6 +127,7 @@ static void test_all_options(void **test)
 	assert_int_equal(config.dp.max_fib_nodes, 100);
 	assert_int_equal(config.dp.max_fdb, 128);
 	assert_int_equal(config.dp.max_neighbours, 32);
+	assert_int_equal(config.dp.max_groups, 64);
 	assert_int_equal(config.dp.mbufs, 2048);
 	assert_int_equal(cJSON_GetArraySize(config.networks), 1);
 	assert_int_equal(cJSON_GetArraySize(config.ports), 1);

@@ -161,6 +161,7 @@ static int start(void **state)
 	        .max_fib_nodes = 256,
 	        .max_fdb = 1024,
 	        .max_neighbours = 256,
+	        .max_groups = 16,
 	        .log = log_nothing,
 	};
 	struct dp_network_spec network = {
