@@ -173,6 +173,7 @@ static const struct config_option limits[] = {
                 CONFIG(dp.max_reassemblies), 16, 65536},
         {"reassemblyBytes", "limits.reassemblyBytes", take_unsigned,
                 CONFIG(dp.max_reassembly_bytes), 1u << 19, 1u << 30},
+        {"groups", "limits.groups", take_unsigned, CONFIG(dp.max_groups), 16, 32768},
         {"mbufs", "limits.mbufs", take_unsigned, CONFIG(dp.mbufs), 0, 16u << 20},
         {NULL},
 };
@@ -290,6 +291,7 @@ static void set_defaults(struct daemon_config *config)
 	config->dp.max_multicast = 4096;
 	config->dp.max_reassemblies = 1024;
 	config->dp.max_reassembly_bytes = 4u << 20;
+	config->dp.max_groups = 512;
 }
 
 int config_parse(const cJSON *json, struct daemon_config *config, struct config_error *error)

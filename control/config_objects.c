@@ -90,6 +90,33 @@ static int check_one(const char *kind, int i, const struct verb *verb, const cJS
 	return config_fail(error, field, "%s", fault.message);
 }
 
+static int check_port(const char *kind, int i, const char *member, const char *port,
+        const struct daemon_config *config, struct config_error *error)
+{
+	char field[128];
+
+	if (!port[0] || named_before(config->ports, NULL, port))
+		return 0;
+	snprintf(field, sizeof(field), "%s[%d].%s", kind, i, member);
+	return config_fail(error, field,
+	        "ports of this file has no \"%s\": objects of the file refer to the file's own",
+	        port);
+}
+
+static int check_nexthops(const char *kind, int i, const cJSON *item,
+        const struct daemon_config *config, struct config_error *error)
+{
+	const cJSON *hop;
+	char member[32];
+	int k = 0, rc = 0;
+
+	cJSON_ArrayForEach (hop, cJSON_GetObjectItemCaseSensitive(item, "nexthops")) {
+		snprintf(member, sizeof(member), "nexthops[%d].port", k++);
+		rc = rc ? rc : check_port(kind, i, member, text_of(hop, "port"), config, error);
+	}
+	return rc;
+}
+
 /* kind: the array's name; method: what adds one. Objects of the file refer to each other only. */
 static int check_array(const cJSON *array, const char *kind, const char *method,
         const struct daemon_config *config, struct config_error *error)
@@ -101,7 +128,6 @@ static int check_array(const cJSON *array, const char *kind, const char *method,
 
 	cJSON_ArrayForEach (item, array) {
 		const char *name = text_of(item, "name"), *network = text_of(item, "network");
-		const char *port = text_of(item, "port");
 
 		rc = check_one(kind, i, verb, item, error);
 		if (rc)
@@ -115,12 +141,11 @@ static int check_array(const cJSON *array, const char *kind, const char *method,
 			        "networks of this file has no \"%s\": objects of the file refer to"
 			        " the file's own",
 			        network);
-		snprintf(field, sizeof(field), "%s[%d].port", kind, i);
-		if (port[0] && !named_before(config->ports, NULL, port))
-			return config_fail(error, field,
-			        "ports of this file has no \"%s\": objects of the file refer to the"
-			        " file's own",
-			        port);
+		rc = check_port(kind, i, "port", text_of(item, "port"), config, error);
+		if (!rc)
+			rc = check_nexthops(kind, i, item, config, error);
+		if (rc)
+			return rc;
 		i++;
 	}
 	return 0;
@@ -152,6 +177,7 @@ static void show_limits(cJSON *json, const struct dp_config *dp)
 	cJSON_AddNumberToObject(limits, "multicastGroups", dp->max_multicast);
 	cJSON_AddNumberToObject(limits, "reassemblyDatagrams", dp->max_reassemblies);
 	cJSON_AddNumberToObject(limits, "reassemblyBytes", dp->max_reassembly_bytes);
+	cJSON_AddNumberToObject(limits, "groups", dp->max_groups);
 	cJSON_AddNumberToObject(limits, "mbufs", dp->mbufs);
 }
 

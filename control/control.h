@@ -86,6 +86,8 @@ int state_each(
  * itself fails afterwards (state_put), rpc runs its undos and rolls its rows back, so a method
  * needs no second way to undo. In replay arg is freed at once and nothing is registered. */
 void rpc_on_rollback(void (*undo)(void *arg), void *arg);
+/* The same with something else than free(arg) for what arg holds. */
+void rpc_on_rollback_with(void (*undo)(void *arg), void *arg, void (*drop)(void *arg));
 
 /* ---- process-wide facts, set by main ---- */
 struct daemon_config; /* config.h */

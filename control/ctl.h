@@ -42,6 +42,12 @@ int ctl_parse(
         const struct verb *verb, char **argv, struct ctl_options *options, struct ctl_line *line);
 void ctl_line_free(struct ctl_line *line);
 
+/* ---- ctl_pairs.c ---- */
+/* Whether text is an object of that field's as "name=value,name=value", not JSON or a file. */
+bool ctl_is_pairs(const struct verb_field *field, const char *text);
+/* The object, or NULL with a sentence in error. Values are not checked. */
+cJSON *ctl_pairs(const struct verb_field *field, const char *text, char *error, size_t size);
+
 /* ---- ctl_help.c ---- */
 void ctl_help_all(FILE *out);
 /* Lists the verbs of an object; false if there is no such object. */
@@ -82,8 +88,8 @@ void ctl_complain(const char *what, const char *message, const char *field);
 
 /* ---- ctl_sync.c ---- */
 /* One line of a routes file: "prefix via gateway [port]", "prefix port NAME", "prefix blackhole",
- * "prefix unreachable". Returns 0 with *route (NULL for blank lines and comments), or -EINVAL
- * with a sentence. Changes line. */
+ * "prefix unreachable", "prefix nexthops via=...,weight=... ...". Returns 0 with *route (NULL for
+ * blank lines and comments), or -EINVAL with a sentence. Changes line. */
 int ctl_route_line(char *line, cJSON **route, char *error, size_t size);
 int ctl_sync(
         struct pr_client *client, const struct ctl_line *line, const struct ctl_options *options);

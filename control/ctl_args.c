@@ -167,6 +167,8 @@ static cJSON *convert(const struct verb_field *field, const char *text, struct c
 		complain(line, "--%s takes true or false, not \"%s\"", option, text);
 		return NULL;
 	case VERB_OBJECT:
+		if (ctl_is_pairs(field, text))
+			return ctl_pairs(field, text, line->error, sizeof(line->error));
 		return take_object(text, line);
 	default:
 		return cJSON_CreateString(text);

@@ -184,6 +184,8 @@ void ctl_help_verb(FILE *out, const struct verb *verb)
 	if (!strcmp(verb->name, "route.sync"))
 		fputs("  FILE                            lines \"PREFIX via GATEWAY [PORT]\", "
 		      "\"PREFIX port PORT\",\n"
+		      "                                  \"PREFIX nexthops "
+		      "via=ADDRESS[,port=NAME][,weight=N] ...\",\n"
 		      "                                  \"PREFIX blackhole\" or \"PREFIX "
 		      "unreachable\" "
 		      "(standard input)\n",

@@ -214,6 +214,9 @@ void ctl_print(FILE *out, const struct verb *verb, const cJSON *request, const c
 		fputs("the configuration is good\n", out);
 	else if (verb->list)
 		ctl_table(out, verb->result, member, true);
+	else if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(result, "replaced")))
+		print_change(out, verb, request,
+		        cJSON_GetObjectItemCaseSensitive(result, "replaced"), "changed", "");
 	else if (cJSON_IsBool(created))
 		print_change(out, verb, request, created, "added", "is there already");
 	else if (removed && !cJSON_GetObjectItemCaseSensitive(result, "kept"))

@@ -8,13 +8,51 @@
 
 #include <podrail/protocol.h>
 
-#define CHUNK_ROUTES 4000 /* of at most 220 bytes each: well below PR_MESSAGE_MAX */
+#define CHUNK_BYTES (PR_MESSAGE_MAX / 2)
 
 static int wrong(char *error, size_t size, const char *what, const char *word)
 {
 	snprintf(error, size, "%s%s%.60s%s", what, word ? " \"" : "", word ? word : "",
 	        word ? "\"" : "");
 	return -EINVAL;
+}
+
+static const struct verb_field *member_named(
+        const struct verb_field *fields, unsigned n, const char *name)
+{
+	while (strcmp(fields->name, name) && --n)
+		fields++;
+	return fields;
+}
+
+/* rest: "via=198.18.1.2,weight=2 via=198.18.1.3". */
+static int nexthops_words(const char *prefix, char *rest, cJSON **route, char *error, size_t size)
+{
+	const struct verb *verb = verb_find("route.sync", NULL);
+	const struct verb_field *routes = member_named(verb->fields, verb->n_fields, "routes");
+	const struct verb_field *field = member_named(routes->fields, routes->n_fields, "nexthops");
+	cJSON *array;
+	char *word;
+
+	*route = cJSON_CreateObject();
+	cJSON_AddStringToObject(*route, "prefix", prefix);
+	array = cJSON_AddArrayToObject(*route, "nexthops");
+	while ((word = strsep(&rest, " \t\r"))) {
+		cJSON *member = *word ? ctl_pairs(field, word, error, size) : NULL;
+
+		if (member) {
+			cJSON_AddItemToArray(array, member);
+		} else if (*word) {
+			cJSON_Delete(*route);
+			*route = NULL;
+			return -EINVAL;
+		}
+	}
+	if (cJSON_GetArraySize(array))
+		return 0;
+	cJSON_Delete(*route);
+	*route = NULL;
+	return wrong(error, size, "behind \"nexthops\" there is none", NULL);
 }
 
 int ctl_route_line(char *line, cJSON **route, char *error, size_t size)
@@ -30,6 +68,9 @@ int ctl_route_line(char *line, cJSON **route, char *error, size_t size)
 		if (n == 5)
 			return wrong(error, size, "too much in the line:", token);
 		word[n++] = token;
+		if (n == 2 && !strcmp(token, "nexthops"))
+			return rest ? nexthops_words(word[0], rest, route, error, size)
+			            : wrong(error, size, "behind \"nexthops\" there is none", NULL);
 	}
 	if (!n)
 		return 0;
@@ -55,9 +96,8 @@ int ctl_route_line(char *line, cJSON **route, char *error, size_t size)
 	cJSON_Delete(*route);
 	*route = NULL;
 	return wrong(error, size,
-	        "a route is \"PREFIX via GATEWAY [PORT]\", \"PREFIX port PORT\", \"PREFIX "
-	        "blackhole\" "
-	        "or \"PREFIX unreachable\"; not",
+	        "a route is \"PREFIX via GATEWAY [PORT]\", \"PREFIX nexthops via=GATEWAY...\", "
+	        "\"PREFIX port PORT\", \"PREFIX blackhole\" or \"PREFIX unreachable\"; not",
 	        word[1]);
 }
 
@@ -68,6 +108,7 @@ struct sync {
 	unsigned line;
 	cJSON *routes; /* of the chunk being filled */
 	unsigned n_routes;
+	size_t bytes; /* that they take at most in the message */
 };
 
 static cJSON *sync_step(struct sync *sync, const char *step, struct pr_client_error *error)
@@ -80,6 +121,7 @@ static cJSON *sync_step(struct sync *sync, const char *step, struct pr_client_er
 		cJSON_AddItemToObject(params, "routes", sync->routes);
 		sync->routes = cJSON_CreateArray();
 		sync->n_routes = 0;
+		sync->bytes = 0;
 	}
 	return pr_client_call(sync->client, "route.sync", params, error);
 }
@@ -116,6 +158,7 @@ static int take_line(struct sync *sync, char *text)
 {
 	char message[600], where[320];
 	cJSON *route;
+	size_t length = strlen(text);
 	int rc = ctl_route_line(text, &route, message, sizeof(message));
 
 	sync->line++;
@@ -130,7 +173,10 @@ static int take_line(struct sync *sync, char *text)
 		return CTL_USAGE;
 	}
 	cJSON_AddItemToArray(sync->routes, route);
-	return ++sync->n_routes == CHUNK_ROUTES ? send_step(sync, "chunk") : CTL_OK;
+	sync->n_routes++;
+	/* Names of members and what stands around them: as much again per next hop. */
+	sync->bytes += 100 + 3 * length;
+	return sync->bytes >= CHUNK_BYTES ? send_step(sync, "chunk") : CTL_OK;
 }
 
 static int send_file(struct sync *sync, FILE *in)

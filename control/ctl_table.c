@@ -9,7 +9,7 @@
 #define CELL        512
 #define COLUMNS_MAX 12
 
-enum cell_kind { TEXT, NUMBER, BYTES, SECONDS, FLAG, RATIO, QUEUES, BUSY, SUM };
+enum cell_kind { TEXT, NUMBER, BYTES, SECONDS, FLAG, RATIO, QUEUES, HOPS, BUSY, SUM };
 
 struct column {
 	const char *header;
@@ -31,9 +31,10 @@ static const struct table tables[] = {
                           {"STATE", "state", TEXT}, {"MTU", "mtu", NUMBER}, {"MAC", "mac", TEXT},
                           {"VLAN", "vlan", NUMBER}, {"ADDRESSES", "addresses", TEXT},
                           {"SOCKET/DEVICE", "socket|device", TEXT}}},
-        {"routes", {{"NETWORK", "network", TEXT}, {"PREFIX", "prefix", TEXT},
-                           {"TYPE", "type", TEXT}, {"GATEWAY", "gateway", TEXT},
-                           {"PORT", "port", TEXT}, {"OWNER", "owner", TEXT}}},
+        {"routes",
+                {{"NETWORK", "network", TEXT}, {"PREFIX", "prefix", TEXT}, {"TYPE", "type", TEXT},
+                        {"GATEWAY", "gateway", TEXT}, {"PORT", "port", TEXT},
+                        {"OWNER", "owner", TEXT}, {"NEXT-HOPS", "nexthops", HOPS}}},
         {"neighbours",
                 {{"NETWORK", "network", TEXT}, {"ADDRESS", "address", TEXT}, {"MAC", "mac", TEXT},
                         {"PORT", "port", TEXT}, {"STATE", "state", TEXT}, {"HELD", "held", NUMBER},
@@ -174,6 +175,30 @@ static void queues_text(const cJSON *queues, char *text, size_t size)
 	}
 }
 
+/* "198.18.1.2%up0*2 198.18.1.3(silent)": weights of 1 and members that are up go without saying. */
+static void hops_text(const cJSON *hops, char *text, size_t size)
+{
+	const cJSON *hop;
+	size_t n = 0;
+
+	cJSON_ArrayForEach (hop, hops) {
+		char via[64], port[128], state[32], weight[16] = "";
+
+		if (n >= size)
+			break;
+		ctl_text(cJSON_GetObjectItemCaseSensitive(hop, "via"), via, sizeof(via));
+		ctl_text(cJSON_GetObjectItemCaseSensitive(hop, "port"), port, sizeof(port));
+		ctl_text(cJSON_GetObjectItemCaseSensitive(hop, "state"), state, sizeof(state));
+		if (member_number(hop, "weight") > 1)
+			snprintf(weight, sizeof(weight), "*%.0f", member_number(hop, "weight"));
+		if (!strcmp(state, "up"))
+			state[0] = '\0';
+		n += (size_t)snprintf(text + n, size - n, "%s%s%s%s%s%s%s%s", n ? " " : "", via,
+		        *port ? "%" : "", port, weight, *state ? "(" : "", state,
+		        *state ? ")" : "");
+	}
+}
+
 static void cell_text(const cJSON *row, const struct column *column, char *text, size_t size)
 {
 	const cJSON *value = cell_value(row, column->member), *child;
@@ -199,6 +224,9 @@ static void cell_text(const cJSON *row, const struct column *column, char *text,
 		break;
 	case QUEUES:
 		queues_text(value, text, size);
+		break;
+	case HOPS:
+		hops_text(value, text, size);
 		break;
 	case BUSY:
 		total = number + member_number(row, "idleCycles");

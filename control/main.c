@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include "control/file_objects.h"
 #include "control/hugepages.h"
 #include "control/instance.h"
+#include "control/json.h"
 #include "control/log.h"
 #include "control/loop.h"
 #include "control/notify.h"
@@ -161,6 +163,27 @@ static int check_memory(uint64_t needed)
 	return 0;
 }
 
+/* Which member of a group of next hops a flow takes hangs on this number: it is made once. */
+static uint32_t flow_seed(void)
+{
+	cJSON *body = state_get("daemon", "flowSeed");
+	uint32_t seed = (uint32_t)json_integer(body, "seed", 0);
+	bool known = body != NULL;
+
+	cJSON_Delete(body);
+	if (known || getrandom(&seed, sizeof(seed), 0) != sizeof(seed) || state_begin())
+		return seed;
+	body = cJSON_CreateObject();
+	cJSON_AddNumberToObject(body, "seed", seed);
+	if (state_put("daemon", "flowSeed", body) || state_commit()) {
+		state_rollback();
+		log_message(LOG_WARNING, "flows over several next hops may move at the next start: "
+		                         "their seed could not be stored");
+	}
+	cJSON_Delete(body);
+	return seed;
+}
+
 static int start_dataplane(void)
 {
 	struct dp_error error = {0};
@@ -170,6 +193,7 @@ static int start_dataplane(void)
 	if (rc)
 		return rc;
 	config.dp.log = log_text;
+	config.dp.flow_seed = flow_seed();
 	rc = dp_start(&config.dp, &error);
 	if (rc)
 		log_message(LOG_ERR, "%s",

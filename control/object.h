@@ -155,6 +155,25 @@ void port_make_mac(struct port_wish *wish);
 int socket_path_check(
         struct request *request, const char *path, bool server, const char *directory);
 
+/* ---- route_nexthops.c: lists of next hops, immutable once a route has them ---- */
+/* By address and port name. */
+void route_nexthops_sort(struct dp_nexthops *nexthops);
+/* Whether they say the same, wherever their ports are; NULL equals NULL. */
+bool route_nexthops_equal(const struct dp_nexthops *a, const struct dp_nexthops *b);
+/* The same list, perhaps one that is in use already: takes over and returns one reference. */
+struct dp_nexthops *route_nexthops_share(struct dp_nexthops *nexthops);
+void route_nexthops_forget(void);
+/* Whether a port of this name makes a difference. NULL: no. */
+bool route_nexthops_waits_for(const struct dp_nexthops *nexthops, const char *port);
+/* Whether a member names the port with this index. NULL: no. */
+bool route_nexthops_through(const struct dp_nexthops *nexthops, uint16_t port);
+/* The same members with the indexes that their ports have now. NULL: no memory. */
+struct dp_nexthops *route_nexthops_refresh(
+        const struct dp_nexthops *nexthops, const struct network *network);
+cJSON *route_nexthops_json(const struct dp_nexthops *nexthops);
+/* Adds `state` to each. route: from the data plane; active false: it is not there. */
+void route_nexthops_add_states(cJSON *array, const struct dp_route *route, bool active);
+
 /* ---- route.c, owner.c, route_sync.c ---- */
 struct static_route {
 	char key[OBJECT_KEY_MAX];
@@ -164,7 +183,8 @@ struct static_route {
 };
 
 method_fn route_add, route_del, route_list, route_get, route_sync;
-/* Parses the route that object describes. where: what its fields are called in front
+/* Parses the route that object describes; its next hops are a reference of the caller's. where:
+ * what its fields are called in front
  * ("routes[3]."). In a replay a port that is not there is allowed: then *port_missing. */
 int route_parse(struct request *request, const cJSON *object, const char *where,
         struct network *network, uint8_t owner, struct dp_route *route, bool *port_missing);
@@ -185,6 +205,8 @@ void route_key(char key[OBJECT_KEY_MAX], const char *network, const struct pr_pr
 struct static_route *route_static_find(const char *network, const struct pr_prefix *prefix);
 /* Remembers or forgets a static route; the data plane is the caller's business. */
 int route_static_put(const struct dp_route *route, const char *port, bool active);
+/* It has other next hops now. */
+void route_static_replace(struct static_route *entry, const struct dp_route *route);
 void route_static_drop(struct static_route *route);
 /* All static routes of the network, in the order of their keys; the caller frees the array. */
 struct static_route **route_static_of(const struct network *network, size_t *n);

@@ -15,9 +15,18 @@ static int route_conflict(struct request *request, const char *owner)
 	        "owner \"%s\" has a route for this prefix; a prefix has one owner", owner);
 }
 
-/* Answers when the prefix is there already: 0 or -1; 1 when it is free. */
+/* Whether a route with several next hops gets others, or the same whose port is back. */
+static bool route_replaces(const struct dp_route *route, const struct dp_route *present)
+{
+	return route->nexthops && present->nexthops && !route_same(route, present);
+}
+
+enum presence { PRESENT_REFUSED = -1, PRESENT_EQUAL, PRESENT_NOT, PRESENT_OTHER };
+
+/* Answers when the prefix is there already and stays as it is. PRESENT_OTHER: *undo brings back
+ * what it is now. */
 static int route_present(struct request *request, const struct network *network,
-        const struct dp_route *route, const char *port)
+        const struct dp_route *route, const char *port, cJSON **undo)
 {
 	const struct static_route *entry = route_static_find(network->spec.name, &route->prefix);
 	struct dp_route present;
@@ -30,15 +39,22 @@ static int route_present(struct request *request, const struct network *network,
 			return route_conflict(request, owner_name(0));
 		active = entry->active;
 		present = entry->route;
+		present.waits = false;
+		if (route->nexthops && active)
+			route_exact(network->spec.index, &route->prefix, &present);
 		old = route_body(&present, entry->port);
 	} else {
 		if (!route_exact(network->spec.index, &route->prefix, &present))
-			return 1;
+			return PRESENT_NOT;
 		if (strcmp(route_owner_name(&present), owner_name(route->owner)))
 			return route_conflict(request, route_owner_name(&present));
 		/* Through whatever port the gateway is: as asked for. */
 		old = route_body(&present,
 		        !*port && route_same(route, &present) ? "" : port_name(present.port));
+	}
+	if (route_replaces(route, &present)) {
+		*undo = old;
+		return PRESENT_OTHER;
 	}
 	body = route_body(route, port);
 	rc = object_repeat(request, "route", "the route", body, old,
@@ -51,6 +67,9 @@ static int route_present(struct request *request, const struct network *network,
 static int route_install(
         struct request *request, const struct dp_route *route, const char *port, bool *active)
 {
+	struct static_route *entry =
+	        route->owner ? NULL
+	                     : route_static_find(network_name(route->network), &route->prefix);
 	struct dp_error error = {0};
 	size_t removed;
 	int rc;
@@ -63,43 +82,80 @@ static int route_install(
 	}
 	if (route->owner)
 		return 0;
+	if (entry) {
+		route_static_replace(entry, route);
+		entry->active = *active;
+		return 0;
+	}
 	rc = route_static_put(route, port, *active);
 	if (rc && *active)
 		dp_route_del(route, 1, &removed, &error);
 	return rc ? request_fail(request, PR_ERR_INTERNAL, NULL, "out of memory") : 0;
 }
 
-int route_add(struct request *request)
+/* The answer to an add that changed something: with the states of next hops, which only the tables
+ * know. */
+static int route_answer(struct request *request, const struct network *network,
+        const struct dp_route *route, const char *port, bool active, bool replaced)
 {
-	const char *owner = json_string(request->params, "owner", "static");
-	const char *port = json_string(request->params, "port", "");
-	struct network *network = network_wanted_mode(request, "network", true);
-	char key[OBJECT_KEY_MAX];
-	struct dp_route route;
-	uint8_t number;
-	bool missing, active;
-	cJSON *body;
-	int rc;
+	struct dp_route present = *route;
 
-	if (!network || owner_number(request, owner, &number) ||
-	        route_parse(request, request->params, "", network, number, &route, &missing))
-		return -1;
-	rc = route_present(request, network, &route, port);
-	if (rc <= 0)
+	if (route->nexthops && active)
+		route_exact(network->spec.index, &route->prefix, &present);
+	if (!replaced)
+		return object_created(request, "route", route_json(&present, port, active));
+	cJSON_AddFalseToObject(request->result, "created");
+	cJSON_AddTrueToObject(request->result, "replaced");
+	cJSON_AddItemToObject(request->result, "route", route_json(&present, port, active));
+	return 0;
+}
+
+static int route_put(struct request *request, const struct network *network,
+        const struct dp_route *route, bool missing)
+{
+	const char *port = json_string(request->params, "port", "");
+	bool active = !missing, replaced;
+	char key[OBJECT_KEY_MAX];
+	cJSON *body, *undo = NULL;
+	int rc = route_present(request, network, route, port, &undo);
+
+	if (rc == PRESENT_REFUSED || rc == PRESENT_EQUAL)
 		return rc;
-	active = !missing;
-	if (route_install(request, &route, port, &active))
+	replaced = rc == PRESENT_OTHER;
+	if (route_install(request, route, port, &active)) {
+		cJSON_Delete(undo);
 		return -1;
-	route_on_rollback(request, route_del, network->spec.name, &route, port);
-	if (!number) {
-		body = route_body(&route, port);
-		route_key(key, network->spec.name, &route.prefix);
+	}
+	if (replaced)
+		object_on_rollback(request, route_add, undo);
+	else
+		route_on_rollback(request, route_del, network->spec.name, route, port);
+	if (!route->owner) {
+		body = route_body(route, port);
+		route_key(key, network->spec.name, &route->prefix);
 		rc = object_put(request, KIND_ROUTE, key, body);
 		cJSON_Delete(body);
 		if (rc)
 			return rc;
 	}
-	return object_created(request, "route", route_json(&route, port, active));
+	return route_answer(request, network, route, port, active, replaced);
+}
+
+int route_add(struct request *request)
+{
+	const char *owner = json_string(request->params, "owner", "static");
+	struct network *network = network_wanted_mode(request, "network", true);
+	struct dp_route route;
+	uint8_t number;
+	bool missing;
+	int rc;
+
+	if (!network || owner_number(request, owner, &number) ||
+	        route_parse(request, request->params, "", network, number, &route, &missing))
+		return -1;
+	rc = route_put(request, network, &route, missing);
+	dp_nexthops_release(route.nexthops);
+	return rc;
 }
 
 static int route_del_static(
@@ -135,6 +191,7 @@ int route_del(struct request *request)
 	struct pr_prefix prefix;
 	struct dp_route route;
 	size_t removed;
+	int rc;
 
 	if (!network)
 		return -1;
@@ -149,10 +206,14 @@ int route_del(struct request *request)
 	if (owner_find(owner) < 0 || !route_exact(network->spec.index, &prefix, &route) ||
 	        strcmp(route_owner_name(&route), owner))
 		return object_removed(request, false);
-	if (dp_route_del(&route, 1, &removed, &error))
-		return request_fail_dp(request, &error);
-	route_on_rollback(request, route_add, network->spec.name, &route, port_name(route.port));
-	return object_removed(request, true);
+	/* The table's list may go with the route. */
+	dp_nexthops_hold(route.nexthops);
+	rc = dp_route_del(&route, 1, &removed, &error);
+	if (!rc)
+		route_on_rollback(
+		        request, route_add, network->spec.name, &route, port_name(route.port));
+	dp_nexthops_release(route.nexthops);
+	return rc ? request_fail_dp(request, &error) : object_removed(request, true);
 }
 
 static const char *next_hop_state(const struct dp_route_lookup *answer)
@@ -162,13 +223,54 @@ static const char *next_hop_state(const struct dp_route_lookup *answer)
 	return answer->resolved ? "resolved" : "unresolved";
 }
 
+/* The members that say which of several next hops a packet takes; *given: whether they are there.
+ */
+static int read_flow(
+        struct request *request, const struct pr_ip *address, struct dp_flow *flow, bool *given)
+{
+	static const char *const parts[] = {"protocol", "sourcePort", "destinationPort"};
+	const char *source = json_string(request->params, "source", "");
+
+	*given = *source;
+	for (unsigned i = 0; !*given && i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (json_has(request->params, parts[i]))
+			return request_fail(request, PR_ERR_PARAMS, "source",
+			        "a flow has a source address; give it with %s", parts[i]);
+	if (!*given)
+		return 0;
+	if (pr_ip_parse(source, &flow->source) || flow->source.family != address->family)
+		return request_fail(request, PR_ERR_PARAMS, "source",
+		        "\"%s\" is no address of the destination's family", source);
+	flow->protocol = (uint8_t)json_integer(request->params, "protocol", 0);
+	flow->source_port = (uint16_t)json_integer(request->params, "sourcePort", 0);
+	flow->destination_port = (uint16_t)json_integer(request->params, "destinationPort", 0);
+	return 0;
+}
+
+static cJSON *next_hop_json(const struct dp_route_lookup *answer, const char *type)
+{
+	cJSON *hop = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(hop, "type", type);
+	cJSON_AddStringToObject(hop, "port", port_name(answer->port));
+	json_add_ip(hop, "gateway", &answer->gateway);
+	if (answer->resolved)
+		json_add_mac(hop, "mac", &answer->mac);
+	else
+		cJSON_AddStringToObject(hop, "mac", "");
+	cJSON_AddStringToObject(hop, "state", next_hop_state(answer));
+	return hop;
+}
+
 int route_get(struct request *request)
 {
 	const struct network *network = network_wanted_mode(request, "network", true);
 	const char *text = json_string(request->params, "address", "");
 	struct dp_route_lookup answer = {.port = DP_INDEX_ANY};
+	struct dp_flow flow = {0};
 	struct pr_ip address;
-	cJSON *hop, *route;
+	bool has_flow;
+	cJSON *route;
 
 	if (!network)
 		return -1;
@@ -179,20 +281,16 @@ int route_get(struct request *request)
 	if (pr_ip_is_link_local6(&address))
 		return request_fail(request, PR_ERR_PARAMS, "address",
 		        "%s is link-local: such addresses are not routed", text);
-	if (dp_route_get(network->spec.index, &address, &answer))
+	if (read_flow(request, &address, &flow, &has_flow))
+		return -1;
+	if (dp_route_get(network->spec.index, &address, has_flow ? &flow : NULL, &answer))
 		return request_fail(request, PR_ERR_NOT_FOUND, "address",
 		        "network \"%s\" has no route to %s", network->spec.name, text);
 	route = route_json(&answer.route, port_name(answer.route.port), true);
-	hop = cJSON_CreateObject();
-	cJSON_AddStringToObject(hop, "type", json_string(route, "type", ""));
-	cJSON_AddStringToObject(hop, "port", port_name(answer.port));
-	json_add_ip(hop, "gateway", &answer.gateway);
-	if (answer.resolved)
-		json_add_mac(hop, "mac", &answer.mac);
-	else
-		cJSON_AddStringToObject(hop, "mac", "");
-	cJSON_AddStringToObject(hop, "state", next_hop_state(&answer));
 	cJSON_AddItemToObject(request->result, "route", route);
-	cJSON_AddItemToObject(request->result, "nextHop", hop);
+	cJSON_AddItemToObject(request->result, "nextHop",
+	        next_hop_json(&answer, answer.route.nexthops && answer.member < 0
+	                                       ? "group"
+	                                       : json_string(route, "type", "")));
 	return 0;
 }

@@ -17,12 +17,14 @@ static int route_compare(const void *a, const void *b)
 
 static bool same_wish(const struct dp_route *a, const struct dp_route *b)
 {
-	return a->type == b->type && a->port == b->port && pr_ip_equal(&a->gateway, &b->gateway);
+	return a->type == b->type && a->port == b->port && pr_ip_equal(&a->gateway, &b->gateway) &&
+	       route_nexthops_equal(a->nexthops, b->nexthops);
 }
 
 /* Sorts and drops repetitions. */
 static int sync_sort(struct request *request, struct route_sync *sync)
 {
+	struct dp_route route;
 	size_t kept = 0;
 
 	if (sync->n)
@@ -32,13 +34,19 @@ static int sync_sort(struct request *request, struct route_sync *sync)
 		char text[PR_PREFIX_STRLEN];
 
 		if (last && !route_compare(last, &sync->routes[i])) {
-			if (same_wish(last, &sync->routes[i]))
+			if (same_wish(last, &sync->routes[i])) {
+				dp_nexthops_release(sync->routes[i].nexthops);
+				sync->routes[i].nexthops = NULL;
 				continue;
+			}
 			return request_fail(request, PR_ERR_PARAMS, "routes",
 			        "%s was given twice, with different next hops",
 			        pr_prefix_format(&last->prefix, text));
 		}
-		sync->routes[kept++] = sync->routes[i];
+		/* It takes its next hops along: nobody has them twice. */
+		route = sync->routes[i];
+		sync->routes[i].nexthops = NULL;
+		sync->routes[kept++] = route;
 	}
 	sync->n = kept;
 	return 0;
@@ -55,7 +63,14 @@ static int append(struct dp_route **routes, size_t *n, const struct dp_route *ro
 		*routes = more;
 	}
 	(*routes)[(*n)++] = *route;
+	dp_nexthops_hold(route->nexthops);
 	return 0;
+}
+
+static void release_nexthops(const struct dp_route *routes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		dp_nexthops_release(routes[i].nexthops);
 }
 
 static bool owned(const struct route_change *change, const struct dp_route *route)
@@ -291,8 +306,17 @@ static int drop_waiting(struct request *request, const struct route_change *chan
 /* Owners other than static: taken back from here when the batch's commit fails. */
 struct change_undo_arg {
 	struct route_change change;
-	struct dp_route routes[];
+	size_t n;
+	struct dp_route routes[]; /* added, old, deleted ones; they hold their next hops */
 };
+
+static void change_drop(void *arg)
+{
+	struct change_undo_arg *undo = arg;
+
+	release_nexthops(undo->routes, undo->n);
+	free(undo);
+}
 
 static void change_undo_commit(void *arg)
 {
@@ -313,6 +337,7 @@ static void change_on_rollback(const struct route_change *change)
 	if (!undo)
 		return;
 	undo->change = *change;
+	undo->n = n;
 	to = undo->routes;
 	for (size_t i = 0; i < change->n_add; i++)
 		*to++ = change->add[i];
@@ -320,7 +345,9 @@ static void change_on_rollback(const struct route_change *change)
 		*to++ = change->old[i];
 	for (size_t i = 0; i < change->n_del; i++)
 		*to++ = change->del[i];
-	rpc_on_rollback(change_undo_commit, undo);
+	for (size_t i = 0; i < n; i++)
+		dp_nexthops_hold(undo->routes[i].nexthops);
+	rpc_on_rollback_with(change_undo_commit, undo, change_drop);
 }
 
 int route_change_apply(struct request *request, const struct route_change *change)
@@ -340,6 +367,9 @@ int route_change_apply(struct request *request, const struct route_change *chang
 
 void route_change_free(struct route_change *change)
 {
+	release_nexthops(change->add, change->n_add);
+	release_nexthops(change->old, change->n_old);
+	release_nexthops(change->del, change->n_del);
 	free(change->add);
 	free(change->old);
 	free(change->del);

@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE 1024
+#define PAGE        1024
+#define MEMBERS_MAX 10000 /* next hops in one answer, or a few more: some 80 bytes each */
 
 struct route_listing {
 	cJSON *array;
 	size_t left;       /* how many more may be listed */
+	size_t members;    /* next hops so far */
 	const char *owner; /* "" for all */
 	struct dp_route last;
 	bool more; /* something was left out: last is the last one listed */
@@ -44,13 +46,15 @@ static bool list_one(
 {
 	if (*listing->owner && strcmp(route_owner_name(route), listing->owner))
 		return true;
-	if (!listing->left) {
+	if (!listing->left || listing->members >= MEMBERS_MAX) {
 		listing->more = true;
 		return false;
 	}
 	cJSON_AddItemToArray(listing->array, route_json(route, port, active));
 	listing->last = *route;
 	listing->left--;
+	if (route->nexthops)
+		listing->members += route->nexthops->n;
 	return true;
 }
 

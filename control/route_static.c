@@ -39,15 +39,33 @@ int route_static_put(const struct dp_route *route, const char *port, bool active
 		free(entry);
 		return -ENOMEM;
 	}
+	dp_nexthops_hold(route->nexthops);
 	n_via += entry->route.type == DP_ROUTE_VIA;
 	return 0;
+}
+
+void route_static_replace(struct static_route *entry, const struct dp_route *route)
+{
+	struct dp_nexthops *old = entry->route.nexthops;
+
+	entry->route = *route;
+	dp_nexthops_hold(route->nexthops);
+	dp_nexthops_release(old);
+}
+
+static void route_static_free(void *value)
+{
+	struct static_route *route = value;
+
+	dp_nexthops_release(route->route.nexthops);
+	free(route);
 }
 
 void route_static_drop(struct static_route *route)
 {
 	map_remove(&routes, route->key);
 	n_via -= route->route.type == DP_ROUTE_VIA;
-	free(route);
+	route_static_free(route);
 }
 
 struct static_route **route_static_of(const struct network *network, size_t *n)
@@ -82,6 +100,31 @@ static void route_activate(struct static_route *entry, const struct port *port)
 		        entry->key, entry->port, error.message);
 }
 
+/* A route with several next hops is never without a place in the tables: those whose port is not
+ * there are down. Adding it again gives the others' flows back to one that is. */
+static void route_refresh(struct static_route *entry, const struct port *port)
+{
+	struct dp_nexthops *list = route_nexthops_refresh(entry->route.nexthops, port->network);
+	struct dp_error error = {0};
+	struct dp_route route = entry->route;
+	size_t failed;
+
+	if (!list)
+		return;
+	route.nexthops = list;
+	route.waits = true;
+	if (!entry->active) {
+		route_static_replace(entry, &route);
+		route_activate(entry, port);
+	} else if (dp_route_add(&route, 1, &failed, &error)) {
+		log_message(LOG_WARNING, "static route %s does not use port %s: %s", entry->key,
+		        port->spec.name, error.message);
+	} else {
+		route_static_replace(entry, &route);
+	}
+	dp_nexthops_release(list);
+}
+
 static void route_deactivate(struct static_route *entry, const struct port *port)
 {
 	struct dp_error error = {0};
@@ -98,7 +141,7 @@ static bool through_port(const struct static_route *entry, const struct port *po
 {
 	struct dp_route present;
 
-	if (entry->route.type != DP_ROUTE_VIA)
+	if (entry->route.type != DP_ROUTE_VIA || entry->route.nexthops)
 		return false;
 	if (entry->port[0])
 		return !strcmp(entry->port, port->spec.name);
@@ -120,6 +163,10 @@ static void route_each_of_port(struct port *port, bool active,
 	for (size_t i = 0; i < n; i++) {
 		if (entries[i]->active == active && through_port(entries[i], port))
 			change(entries[i], port);
+		/* Those that are active, too. */
+		else if (!active &&
+		         route_nexthops_waits_for(entries[i]->route.nexthops, port->spec.name))
+			route_refresh(entries[i], port);
 	}
 	free(entries);
 }
@@ -161,6 +208,7 @@ void route_network_gone(struct request *request, const struct network *network)
 
 void route_free_all(void)
 {
-	map_clear(&routes, free);
+	map_clear(&routes, route_static_free);
+	route_nexthops_forget();
 	n_via = 0;
 }

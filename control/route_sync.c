@@ -23,7 +23,8 @@ void route_sync_port_gone(const struct port *port)
 {
 	for (struct route_sync *sync = syncs; sync; sync = sync->next) {
 		for (size_t i = 0; i < sync->n && !sync->lost[0]; i++) {
-			if (sync->routes[i].port == port->spec.index)
+			if (sync->routes[i].port == port->spec.index ||
+			        route_nexthops_through(sync->routes[i].nexthops, port->spec.index))
 				strcpy(sync->lost, port->spec.name);
 		}
 	}
@@ -42,6 +43,8 @@ static void sync_drop(struct client *client)
 			break;
 		}
 	}
+	for (size_t i = 0; i < sync->n; i++)
+		dp_nexthops_release(sync->routes[i].nexthops);
 	free(sync->routes);
 	free(sync);
 	*slot = NULL;
@@ -114,26 +117,40 @@ static int sync_grow(struct request *request, struct route_sync *sync, size_t mo
 	return 0;
 }
 
-/* A chunk is taken wholly or not at all. */
-static int sync_chunk(struct request *request, struct route_sync *sync, struct network *network)
+/* Takes routes behind the sync's own: n, of both families of_family. */
+static int sync_take(struct request *request, struct route_sync *sync, struct network *network,
+        size_t *n, size_t of_family[2])
 {
 	const cJSON *routes = json_array(request->params, "routes"), *item;
-	size_t n = sync->n, of_family[2] = {sync->of_family[0], sync->of_family[1]};
 	unsigned index = 0;
 	bool missing, v6;
 
-	if (sync_grow(request, sync, (size_t)cJSON_GetArraySize(routes)))
-		return -1;
 	cJSON_ArrayForEach (item, routes) {
 		char where[32];
 
 		snprintf(where, sizeof(where), "routes[%u].", index++);
-		if (route_parse(
-		            request, item, where, network, sync->owner, &sync->routes[n], &missing))
+		if (route_parse(request, item, where, network, sync->owner, &sync->routes[*n],
+		            &missing))
 			return -1;
-		v6 = sync->routes[n++].prefix.addr.family == AF_INET6;
+		v6 = sync->routes[(*n)++].prefix.addr.family == AF_INET6;
 		if (++of_family[v6] > sync->limit[v6])
 			return sync_full(request, sync, v6);
+	}
+	return 0;
+}
+
+/* A chunk is taken wholly or not at all. */
+static int sync_chunk(struct request *request, struct route_sync *sync, struct network *network)
+{
+	size_t n = sync->n, of_family[2] = {sync->of_family[0], sync->of_family[1]};
+
+	if (sync_grow(request, sync,
+	            (size_t)cJSON_GetArraySize(json_array(request->params, "routes"))))
+		return -1;
+	if (sync_take(request, sync, network, &n, of_family)) {
+		while (n > sync->n)
+			dp_nexthops_release(sync->routes[--n].nexthops);
+		return -1;
 	}
 	sync->n = n;
 	memcpy(sync->of_family, of_family, sizeof(of_family));

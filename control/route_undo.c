@@ -19,6 +19,14 @@ static void replace(cJSON *body, const char *name, const char *text)
 	cJSON_ReplaceItemInObjectCaseSensitive(body, name, cJSON_CreateString(text));
 }
 
+static void route_undo_drop(void *arg)
+{
+	struct route_undo *undo = arg;
+
+	dp_nexthops_release(undo->route.nexthops);
+	free(undo);
+}
+
 static void route_undo_run(void *arg)
 {
 	const struct route_undo *undo = arg;
@@ -41,9 +49,10 @@ void route_on_rollback(struct request *request, method_fn *run, const char *netw
 		return;
 	}
 	undo->run = run;
-	undo->route = *route;
+	undo->route = *route; /* holds its next hops */
+	dp_nexthops_hold(route->nexthops);
 	snprintf(undo->network, sizeof(undo->network), "%s", network);
 	snprintf(undo->port, sizeof(undo->port), "%s", port);
 	snprintf(undo->owner, sizeof(undo->owner), "%s", route_owner_name(route));
-	rpc_on_rollback(route_undo_run, undo);
+	rpc_on_rollback_with(route_undo_run, undo, route_undo_drop);
 }

@@ -14,6 +14,7 @@
 struct undo {
 	struct undo *earlier;
 	void (*run)(void *arg);
+	void (*drop)(void *arg);
 	void *arg;
 };
 
@@ -63,18 +64,23 @@ struct undo *rpc_undo_mark(void)
 	return undos.newest;
 }
 
-void rpc_on_rollback(void (*undo)(void *arg), void *arg)
+void rpc_on_rollback_with(void (*undo)(void *arg), void *arg, void (*drop)(void *arg))
 {
 	struct undo *entry = undos.enabled ? malloc(sizeof(*entry)) : NULL;
 
 	if (!entry) {
 		if (undos.enabled)
 			log_message(LOG_ERR, "no memory: a change may outlive a failed commit");
-		free(arg);
+		drop(arg);
 		return;
 	}
-	*entry = (struct undo){.earlier = undos.newest, .run = undo, .arg = arg};
+	*entry = (struct undo){.earlier = undos.newest, .run = undo, .drop = drop, .arg = arg};
 	undos.newest = entry;
+}
+
+void rpc_on_rollback(void (*undo)(void *arg), void *arg)
+{
+	rpc_on_rollback_with(undo, arg, free);
 }
 
 void rpc_undo_until(struct undo *mark, bool run)
@@ -85,7 +91,7 @@ void rpc_undo_until(struct undo *mark, bool run)
 		undos.newest = entry->earlier;
 		if (run)
 			entry->run(entry->arg);
-		free(entry->arg);
+		entry->drop(entry->arg);
 		free(entry);
 	}
 }

@@ -119,6 +119,8 @@ static void add_totals(cJSON *result, const struct dp_totals *now, const struct 
 	add_fill(tables, "routes6", &now->routes6);
 	add_fill(tables, "fibNodes", &now->fib_nodes);
 	add_fill(tables, "nextHops", &now->next_hops);
+	add_fill(tables, "groups", &now->groups);
+	add_fill(tables, "groupBuckets", &now->group_buckets);
 	add_fill(tables, "fdb", &now->fdb);
 	add_fill(tables, "neighbours", &now->neighbours);
 	add_fill(tables, "multicastGroups", &now->multicast_groups);

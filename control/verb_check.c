@@ -413,9 +413,24 @@ int verb_check(const struct verb *verb, const cJSON *params, struct verb_error *
 	return rc ? check_params(verb, params, true, error) : 0;
 }
 
+static void drop_out(const struct verb_field *fields, unsigned n, cJSON *object)
+{
+	cJSON *member, *item;
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct verb_field *field = &fields[i];
+
+		if (field->out)
+			cJSON_DeleteItemFromObjectCaseSensitive(object, field->name);
+		else if (field->array && field->n_fields) {
+			member = cJSON_GetObjectItemCaseSensitive(object, field->name);
+			cJSON_ArrayForEach (item, member)
+				drop_out(field->fields, field->n_fields, item);
+		}
+	}
+}
+
 void verb_drop_out(const struct verb *verb, cJSON *params)
 {
-	for (unsigned i = 0; i < verb->n_fields; i++)
-		if (verb->fields[i].out)
-			cJSON_DeleteItemFromObjectCaseSensitive(params, verb->fields[i].name);
+	drop_out(verb->fields, verb->n_fields, params);
 }

@@ -120,7 +120,15 @@ static const struct verb_field port_list[] = {
 	FIELD("cniNetwork", VERB_STRING, "only ports of this CNI network", FILTER, .max = CNI_STRING),
 };
 
+static const struct verb_field route_nexthop[] = {
+	FIELD("via", VERB_IP, "address of the next router", REQUIRED),
+	FIELD("port", VERB_NAME, "port that leads there", .empty = true, .fallback = "found by via"),
+	FIELD("weight", VERB_INTEGER, "share of the flows", RANGE(1, PR_WEIGHT_MAX), .fallback = "1"),
+	OUT("state", VERB_STRING, "up, resolving, silent or down"),
+};
+
 #define ROUTE_FIELDS                                                                               \
+	FIELD("nexthops", VERB_OBJECT, "several next routers, which share the flows: via=ADDRESS[,port=NAME][,weight=N]", ARRAY(PR_NEXTHOPS_MAX), FIELDS(route_nexthop), .fallback = "none"), \
 	FIELD("gateway", VERB_IP, "address of the next router", .empty = true, .fallback = "none"), \
 	FIELD("port", VERB_NAME, "port that leads there", .empty = true, .fallback = "found by the gateway"), \
 	FIELD("type", VERB_ENUM, "what happens to the packets", .values = route_types, .fallback = "via")
@@ -146,6 +154,10 @@ static const struct verb_field route_list[] = {
 static const struct verb_field route_get[] = {
 	FIELD("network", VERB_NAME, "routed network", ARG(1)),
 	FIELD("address", VERB_IP, "destination", ARG(2)),
+	FIELD("source", VERB_IP, "source of a packet: which of several next hops takes it", .empty = true, .fallback = "none"),
+	FIELD("protocol", VERB_INTEGER, "its protocol: 6 TCP, 17 UDP, 132 SCTP", RANGE(0, 255), .fallback = "0"),
+	FIELD("sourcePort", VERB_INTEGER, "its source port", RANGE(0, 65535), .fallback = "0"),
+	FIELD("destinationPort", VERB_INTEGER, "its destination port", RANGE(0, 65535), .fallback = "0"),
 };
 static const struct verb_field sync_route[] = {
 	FIELD("prefix", VERB_PREFIX, "destinations", REQUIRED),

@@ -16,6 +16,7 @@
 #include <rte_mbuf.h>
 
 #include "dataplane/dataplane.h"
+#include "dataplane/hop_group.h"
 #include "dataplane/neighbour_control.h"
 #include "dataplane/network_control.h"
 #include "dataplane/next_hop.h"
@@ -75,7 +76,7 @@ uint64_t dp_memory_needed(const struct dp_config *c)
 	bytes += reassembly_memory(c->max_reassemblies, PR_PORTS_MAX);
 	bytes += (uint64_t)c->max_fdb * 72 + (uint64_t)c->max_neighbours * 256;
 	bytes += sizeof(struct shared) + (c->n_workers + 1) * (sizeof(struct worker) + MIB / 4);
-	bytes += (uint64_t)NEXT_HOPS_MAX * 128;
+	bytes += (uint64_t)NEXT_HOPS_MAX * 128 + groups_memory(c->max_groups);
 	bytes += (uint64_t)multicast_of(c) * (96 + MEMBERS_A_GROUP * 40);
 	/* Roots of some networks, devices' queues, and what allocation loses. */
 	bytes += 32 * MIB + bytes / 16;
@@ -185,6 +186,7 @@ static int start_shared(struct dp_error *error)
 		return fail(error, -ENOMEM, "out of hugepage memory: raise memory");
 	shared->n_workers = config.n_workers;
 	shared->tsc_hz = rte_get_tsc_hz();
+	shared->flow_seed = config.flow_seed;
 	shared->qsbr = rte_zmalloc("qsbr", size, RTE_CACHE_LINE_SIZE);
 	if (!shared->qsbr || rte_rcu_qsbr_init(shared->qsbr, PR_WORKERS_MAX))
 		return fail(error, -ENOMEM, "out of hugepage memory: raise memory");
@@ -229,7 +231,8 @@ static int start_tables(struct dp_error *error)
 	        multicast_of(&config) * MEMBERS_A_GROUP, seed, tables_retire_index, NULL,
 	        tables_reclaim_wait);
 	if (!shared->fib_pool || !shared->fib6_pool || !shared->fdb || !shared->mdb ||
-	        hops_init() || neighbours_init(config.max_neighbours))
+	        hops_init() || groups_init(config.max_groups) ||
+	        neighbours_init(config.max_neighbours))
 		return fail(
 		        error, -ENOMEM, "no memory for the tables: raise memory or lower limits");
 	return 0;
@@ -238,6 +241,7 @@ static int start_tables(struct dp_error *error)
 static void stop_tables(void)
 {
 	neighbours_free();
+	groups_free();
 	hops_free();
 	mdb_destroy(shared->mdb);
 	fdb_destroy(shared->fdb);

@@ -49,7 +49,9 @@ struct dp_config {
 	unsigned max_multicast;        /* groups of all bridged networks; 0: 1024 */
 	unsigned max_reassemblies;     /* datagrams whose fragments wait for each other */
 	unsigned max_reassembly_bytes; /* of their fragments; in packets: a quarter of mbufs */
-	char run_dir[256];             /* unique per instance: names the DPDK instance too */
+	unsigned max_groups;           /* of next hops; each 1,024 buckets, or several times that */
+	uint32_t flow_seed; /* which member of a group a flow takes: flows stay if it does */
+	char run_dir[256];  /* unique per instance: names the DPDK instance too */
 	void (*log)(int priority, const char *message); /* syslog priorities; any thread */
 };
 
@@ -183,6 +185,34 @@ enum dp_route_type {
 	DP_ROUTE_LOCAL,     /* only in answers: a gateway address */
 };
 
+/* The next hops of a route that has several (or one that may become several). Immutable once a
+ * route has it; counted, freed with the last reference. */
+struct dp_nexthop {
+	struct pr_ip gateway;
+	uint16_t port;                   /* DP_INDEX_ANY: found through gateway, or not there */
+	uint16_t weight;                 /* 1 .. PR_WEIGHT_MAX */
+	char port_name[PR_NAME_MAX + 1]; /* as control was asked, "" for none */
+};
+
+struct dp_nexthops {
+	_Atomic uint32_t references;
+	uint16_t n; /* 1 .. PR_NEXTHOPS_MAX, by address and port name, no two of both the same */
+	struct dp_nexthop member[];
+};
+
+/* Room for n with one reference, NULL: no memory. Any thread, as the other two. */
+struct dp_nexthops *dp_nexthops_new(unsigned n);
+/* One more reference; NULL stays NULL. */
+struct dp_nexthops *dp_nexthops_hold(struct dp_nexthops *nexthops);
+void dp_nexthops_release(struct dp_nexthops *nexthops);
+
+enum dp_nexthop_state {
+	DP_NEXTHOP_UP,
+	DP_NEXTHOP_RESOLVING, /* its neighbour has not answered yet; takes packets */
+	DP_NEXTHOP_SILENT,    /* its neighbour does not answer */
+	DP_NEXTHOP_DOWN,      /* its port is down or not there */
+};
+
 struct dp_route {
 	uint16_t network;
 	struct pr_prefix prefix; /* host bits clear */
@@ -190,7 +220,11 @@ struct dp_route {
 	uint16_t port;        /* DP_INDEX_ANY: found through gateway */
 	struct pr_ip gateway; /* family 0: none */
 	uint8_t owner;        /* control's number for the owner, 0 = static */
+	bool waits;           /* next hops whose port is not there yet are no error */
 	uint32_t next_hop;    /* in answers: index of the next hop */
+	/* DP_ROUTE_VIA with several next hops; NULL: port and gateway. The caller's reference; in
+	 * answers the table's, which lives until the route is changed. */
+	struct dp_nexthops *nexthops;
 };
 
 /* Adds or replaces n routes in one transaction: all or none. failed: index of the route at fault.
@@ -217,15 +251,26 @@ enum dp_neighbour_state {
 	DP_NEIGHBOUR_FAILED,
 };
 
+/* Of a packet to somewhere: what decides which of several next hops it takes. */
+struct dp_flow {
+	struct pr_ip source; /* of the destination's family */
+	uint8_t protocol;
+	uint16_t source_port, destination_port;
+};
+
 struct dp_route_lookup {
 	struct dp_route route;
+	int member;    /* of route.nexthops, -1: no flow was given */
 	uint16_t port; /* egress, DP_INDEX_ANY if none */
 	struct pr_ip gateway;
 	bool resolved;
 	struct pr_mac mac;
 };
-/* What the tables would do with a packet to address. -ENOENT: no route. */
-int dp_route_get(uint16_t network, const struct pr_ip *address, struct dp_route_lookup *answer);
+/* What the tables would do with a packet to address; flow may be NULL. -ENOENT: no route. */
+int dp_route_get(uint16_t network, const struct pr_ip *address, const struct dp_flow *flow,
+        struct dp_route_lookup *answer);
+/* States of the members of a route's next hops. route: as an answer has it. */
+void dp_nexthop_states(const struct dp_route *route, enum dp_nexthop_state states[PR_NEXTHOPS_MAX]);
 
 /* ---- neighbours and MAC table ---- */
 struct dp_neighbour {
@@ -300,8 +345,9 @@ struct dp_totals {
 	/* fill of the tables: used and size */
 	struct dp_table_fill {
 		uint64_t used, size;
-	} routes, routes6, fib_nodes, next_hops, fdb, neighbours, multicast_groups,
-	        multicast_members, reassemblies, reassembly_bytes, ports, networks, segments, mbufs;
+	} routes, routes6, fib_nodes, next_hops, groups, group_buckets, fdb, neighbours,
+	        multicast_groups, multicast_members, reassemblies, reassembly_bytes, ports,
+	        networks, segments, mbufs;
 	uint64_t learn_lost; /* learn events that found their ring full: repeated by the next packet
 	                      */
 	uint64_t multicast_lost; /* the same of multicast reports: repeated at the next query */

@@ -283,6 +283,8 @@ void neighbour_event(const struct event *event)
 	neighbour_learn(table, network, &ip, event->port, event->confirms ? NULL : &event->mac,
 	        tables_now(),
 	        (event->solicited ? NEIGHBOUR_SOLICITED : 0) | (event->keep ? NEIGHBOUR_KEEP : 0));
+	if (event->solicited)
+		hops_heard(network, event->port, &ip);
 }
 
 void neighbours_tick(uint64_t now_ms)
@@ -374,6 +376,33 @@ uint32_t neighbours_count(void)
 uint32_t neighbours_max(void)
 {
 	return table_max;
+}
+
+enum neighbour_asked neighbour_probe(
+        uint16_t network, uint16_t port, const struct pr_ip *address, bool seldom)
+{
+	struct neighbour *entry = neighbour_find(table, network, address);
+
+	if (!entry) {
+		/* A full table: as if it did not answer. */
+		neighbour_get_or_create(table, network, address, port, tables_now(), &entry);
+		return NEIGHBOUR_ASKED;
+	}
+	if (entry->port != port)
+		return NEIGHBOUR_HAS_FAILED;
+	if (entry->state == NEIGHBOUR_STATIC)
+		return NEIGHBOUR_IS_STATIC;
+	if (entry->state != NEIGHBOUR_INCOMPLETE || !seldom)
+		neighbour_ask(entry, neighbour_usable(entry));
+	return entry->state == NEIGHBOUR_FAILED ? NEIGHBOUR_HAS_FAILED : NEIGHBOUR_ASKED;
+}
+
+void neighbour_doubt(uint16_t network, const struct pr_ip *address)
+{
+	struct neighbour *entry = neighbour_find(table, network, address);
+
+	if (entry)
+		neighbour_confirm(table, entry, tables_now());
 }
 
 /* ---- what control asks for ---- */

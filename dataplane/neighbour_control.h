@@ -44,6 +44,20 @@ struct neighbour;
 /* Asks for the entry's address, by broadcast or multicast, or the MAC that is known. */
 void neighbour_ask(const struct neighbour *entry, bool unicast);
 
+enum neighbour_asked {
+	NEIGHBOUR_ASKED,
+	NEIGHBOUR_IS_STATIC,  /* there is nothing to ask */
+	NEIGHBOUR_HAS_FAILED, /* it did not answer when it was looked for */
+};
+
+/* Asks a neighbour whether it is there (liveness.c): at the MAC that is known, else by broadcast,
+ * and makes an entry if there is none. seldom: not while its entry asks by itself. address: scoped.
+ */
+enum neighbour_asked neighbour_probe(
+        uint16_t network, uint16_t port, const struct pr_ip *address, bool seldom);
+/* It did not answer for a while: it has to confirm its MAC. */
+void neighbour_doubt(uint16_t network, const struct pr_ip *address);
+
 /* The neighbour's MAC if it is known on that port. address: scoped, as in the next one. */
 enum neighbour_answer neighbour_mac(
         uint16_t network, uint16_t port, const struct pr_ip *address, struct pr_mac *mac);

@@ -6,6 +6,8 @@
 #include <rte_ether.h>
 #include <rte_malloc.h>
 
+#include "dataplane/hop_group.h"
+#include "dataplane/liveness.h"
 #include "dataplane/neighbour_control.h"
 #include "dataplane/next_hop.h"
 #include "dataplane/tables.h"
@@ -153,6 +155,9 @@ static void republish(uint32_t index)
 	case HOP_BLACKHOLE:
 		content.type = NEXT_HOP_BLACKHOLE;
 		break;
+	case HOP_GROUP:
+		group_fill(&hop->gateway, &content);
+		break;
 	default:
 		content.type = NEXT_HOP_UNREACHABLE;
 	}
@@ -194,6 +199,11 @@ uint32_t hop_take(enum hop_kind kind, uint16_t network, uint16_t port, const str
 	return index;
 }
 
+void hop_set_watch(uint32_t index, uint16_t watch)
+{
+	hops.hop[index].watch = watch;
+}
+
 void hop_hold(uint32_t index)
 {
 	hops.hop[index].references++;
@@ -219,6 +229,8 @@ void hop_release(uint32_t index)
 	while (*link != index)
 		link = &hops.hop[*link].chain;
 	*link = hop->chain;
+	if (hop->kind == HOP_GROUP)
+		group_released(&hop->gateway);
 	hop->kind = HOP_NONE;
 	/* Workers may still hold the index from a table that led to it. */
 	tables_retire(free_index, (void *)(uintptr_t)index);
@@ -232,6 +244,17 @@ void hops_neighbour_changed(uint16_t network, const struct pr_ip *address)
 		if (hop_is_via(hop) && hop->network == network &&
 		        pr_ip_equal(&hop->gateway, address))
 			republish(index);
+	}
+}
+
+void hops_heard(uint16_t network, uint16_t port, const struct pr_ip *address)
+{
+	for (uint32_t index = *bucket_of(network, address); index; index = hops.hop[index].chain) {
+		const struct hop *hop = &hops.hop[index];
+
+		if (hop->watch && hop->network == network && hop->port == port &&
+		        pr_ip_equal(&hop->gateway, address))
+			liveness_heard(hop->watch);
 	}
 }
 
@@ -259,6 +282,9 @@ void hops_port_gone(uint16_t port)
 			continue;
 		hop->dead = true;
 		hop->port = NO_PORT;
+		/* Before packets are refused: groups send them to others. */
+		if (hop->watch)
+			liveness_hop_dead(hop->watch);
 		republish(index);
 	}
 }

@@ -17,12 +17,14 @@ enum hop_kind {
 	HOP_LOCAL,
 	HOP_BLACKHOLE,
 	HOP_UNREACHABLE,
+	HOP_GROUP, /* gateway: the group's number (hop_group.h), as an IPv4 address */
 };
 
 struct hop {
 	uint8_t kind;
 	bool dead; /* its port is gone: routes that still lead to it are unreachable */
 	uint16_t network, port;
+	uint16_t watch;       /* liveness.h; 0: none */
 	struct pr_ip gateway; /* family 0: none; a link-local one has its port in it (tables.h) */
 	uint32_t references;
 	uint32_t chain; /* next index in the hash chain, or in the free list */
@@ -46,9 +48,13 @@ void hop_hold(uint32_t index);
 /* Gives one reference back; the last one retires it. */
 void hop_release(uint32_t index);
 const struct hop *hop_at(uint32_t index);
+/* Which watch the next hop has: liveness.c's to set. */
+void hop_set_watch(uint32_t index, uint16_t watch);
 
 /* The neighbour of that address became known, changed or failed: publishes its next hops anew. */
 void hops_neighbour_changed(uint16_t network, const struct pr_ip *address);
+/* It answered a question: for those who watch it. */
+void hops_heard(uint16_t network, uint16_t port, const struct pr_ip *address);
 /* Whether workers used the neighbour's next hops since the last call. */
 bool hops_used(uint16_t network, const struct pr_ip *address);
 /* A port is going: all next hops through it become unreachable. */

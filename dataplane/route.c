@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataplane/ecmp_hash.h"
+#include "dataplane/hop_group.h"
+#include "dataplane/liveness.h"
 #include "dataplane/neighbour_control.h"
 #include "dataplane/network_control.h"
 #include "dataplane/route_control.h"
@@ -54,11 +57,71 @@ static int hop_over(const struct dp_route *route, uint32_t *hop, struct dp_error
 	return 0;
 }
 
-/* Fills hop with a reference of its own. */
-static int hop_of(const struct dp_route *route, uint32_t *hop, struct dp_error *error)
+/* The next hop of a member; one that its port is missing for leads nowhere until the route is added
+ * again. */
+static int hop_of_member(
+        const struct dp_route *route, unsigned k, uint32_t *hop, struct dp_error *error)
+{
+	const struct dp_nexthop *member = &route->nexthops->member[k];
+	struct dp_route one = {
+	        .network = route->network,
+	        .prefix = route->prefix,
+	        .port = member->port,
+	        .gateway = member->gateway,
+	};
+	char field[16];
+	/* A port that was named and is not there is not replaced by another that leads there, too.
+	 */
+	int rc = -ENOENT;
+
+	if (!member->port_name[0] || member->port != DP_INDEX_ANY)
+		rc = hop_over(&one, hop, error);
+	if (rc && route->waits) {
+		*hop = hop_take(HOP_UNREACHABLE, route->network, NO_PORT, NULL);
+		rc = 0;
+	}
+	if (!rc && !*hop)
+		return dp_fail(
+		        error, PR_ERR_FULL, -ENOSPC, "", "the next-hop table is full (65535)");
+	if (rc) {
+		snprintf(field, sizeof(field), "nexthops[%u]", k);
+		snprintf(error->field, sizeof(error->field), "%s", field);
+	}
+	return rc;
+}
+
+static int hop_of_group(const struct dp_route *route, uint32_t like, uint32_t last, uint32_t *hop,
+        struct dp_error *error)
+{
+	uint32_t members[PR_NEXTHOPS_MAX];
+
+	if (group_has(group_at(last), route->network, route->nexthops)) {
+		hop_hold(last);
+		*hop = last;
+		return 0;
+	}
+	for (unsigned k = 0; k < route->nexthops->n; k++) {
+		int rc = hop_of_member(route, k, &members[k], error);
+
+		if (!rc)
+			continue;
+		while (k--)
+			hop_release(members[k]);
+		return rc;
+	}
+	*hop = group_take(route->network, route->nexthops, members, like, error);
+	return *hop ? 0 : -ENOSPC;
+}
+
+/* Fills hop with a reference of its own. like: the next hop that the prefix has, 0: none; last:
+ * that of the last route of the same request. */
+static int hop_of(const struct dp_route *route, uint32_t like, uint32_t last, uint32_t *hop,
+        struct dp_error *error)
 {
 	int rc = 0;
 
+	if (route->nexthops)
+		return hop_of_group(route, like, last, hop, error);
 	if (route->type == DP_ROUTE_BLACKHOLE)
 		*hop = hop_take(HOP_BLACKHOLE, route->network, NO_PORT, NULL);
 	else if (route->type == DP_ROUTE_UNREACHABLE)
@@ -90,6 +153,7 @@ struct route_request {
 	struct pr_prefix last;
 	struct dp_route *list;
 	const struct pr_ip *address;
+	const struct dp_flow *flow;
 	struct dp_route_lookup *answer;
 };
 
@@ -118,7 +182,9 @@ static int table_full(const struct pr_prefix *prefix, int rc, struct dp_error *e
 	return rc;
 }
 
-static int add_one(const struct dp_route *route, struct undo *undo, struct dp_error *error)
+/* last: the next hop of the route before, and then of this one. */
+static int add_one(
+        const struct dp_route *route, struct undo *undo, uint32_t *last, struct dp_error *error)
 {
 	uint32_t hop;
 	int rc;
@@ -126,11 +192,12 @@ static int add_one(const struct dp_route *route, struct undo *undo, struct dp_er
 	if (!network_is_routed(route->network))
 		return dp_fail(
 		        error, PR_ERR_PARAMS, -EINVAL, "network", "the network is not routed");
-	rc = hop_of(route, &hop, error);
-	if (rc)
-		return rc;
 	undo->existed = route_find(route->network, &route->prefix, &undo->old) == 0 &&
 	                undo->old.owner != ROUTE_OWNER_NEIGHBOUR;
+	rc = hop_of(route, undo->existed ? undo->old.nexthop : 0, *last, &hop, error);
+	if (rc)
+		return rc;
+	*last = hop;
 	if (undo->existed && undo->old.owner < 256 && undo->old.owner != route->owner) {
 		hop_release(hop);
 		return dp_fail(error, PR_ERR_CONFLICT, -EEXIST, "prefix",
@@ -173,11 +240,12 @@ static void tell_neighbours(const struct route_request *request)
 static int add(void *arg)
 {
 	struct route_request *request = arg;
+	uint32_t last = 0;
 	size_t n;
 	int rc = 0;
 
 	for (n = 0; n < request->n && !rc; n++)
-		rc = add_one(&request->routes[n], &request->undo[n], request->error);
+		rc = add_one(&request->routes[n], &request->undo[n], &last, request->error);
 	if (!rc) {
 		tell_neighbours(request);
 		for (n = 0; n < request->n; n++)
@@ -235,6 +303,7 @@ int dp_route_del(const struct dp_route *routes, size_t n, size_t *removed, struc
 static void describe(uint16_t network, const struct route_entry *from, struct dp_route *to)
 {
 	const struct hop *hop = hop_at(from->nexthop);
+	const struct hop_group *group = group_at(from->nexthop);
 
 	memset(to, 0, sizeof(*to));
 	to->network = network;
@@ -242,6 +311,10 @@ static void describe(uint16_t network, const struct route_entry *from, struct dp
 	to->port = hop->port;
 	to->next_hop = from->nexthop;
 	to->owner = from->owner < 256 ? (uint8_t)from->owner : 0;
+	if (group) {
+		to->nexthops = group->list;
+		to->waits = !group_has(group, network, group->list);
+	}
 	if (hop->kind == HOP_VIA)
 		to->gateway = unscoped_ip(&hop->gateway);
 	switch (from->owner) {
@@ -335,10 +408,31 @@ size_t dp_route_count(uint16_t network)
 	return request.n;
 }
 
+/* As a worker would hash such a packet. */
+static uint32_t flow_hash_of(const struct route_request *request)
+{
+	const struct dp_flow *flow = request->flow;
+	uint8_t ip[44] = {0x45};
+	bool v6 = request->address->family == AF_INET6;
+	uint8_t *ports = ip + (v6 ? 40 : 20);
+	unsigned bytes = (unsigned)pr_ip_bytes(request->address);
+
+	ip[v6 ? 6 : 9] = flow->protocol;
+	memcpy(ip + (v6 ? 8 : 12), flow->source.b, bytes);
+	memcpy(ip + (v6 ? 24 : 16), request->address->b, bytes);
+	ports[0] = (uint8_t)(flow->source_port >> 8);
+	ports[1] = (uint8_t)flow->source_port;
+	ports[2] = (uint8_t)(flow->destination_port >> 8);
+	ports[3] = (uint8_t)flow->destination_port;
+	return v6 ? ecmp_hash6(ip, sizeof(ip), shared->flow_seed)
+	          : ecmp_hash4(ip, 24, shared->flow_seed);
+}
+
 static int look_up(void *arg)
 {
 	struct route_request *request = arg;
 	struct dp_route_lookup *answer = request->answer;
+	const struct hop_group *group;
 	struct route_entry route;
 	const struct hop *hop;
 	struct pr_ip target;
@@ -348,6 +442,12 @@ static int look_up(void *arg)
 	memset(answer, 0, sizeof(*answer));
 	describe(request->network, &route, &answer->route);
 	hop = hop_at(route.nexthop);
+	group = group_at(route.nexthop);
+	answer->member = -1;
+	if (group && request->flow) {
+		answer->member = (int)group_choose(group, flow_hash_of(request));
+		hop = hop_at(group->member_hop[answer->member]);
+	}
 	answer->port = hop->port;
 	if (!hop_is_via(hop) && hop->kind != HOP_GLEAN)
 		return 0;
@@ -358,8 +458,32 @@ static int look_up(void *arg)
 	return 0;
 }
 
-int dp_route_get(uint16_t network, const struct pr_ip *address, struct dp_route_lookup *answer)
+int dp_route_get(uint16_t network, const struct pr_ip *address, const struct dp_flow *flow,
+        struct dp_route_lookup *answer)
 {
 	return tables_call(look_up,
-	        &(struct route_request){.network = network, .address = address, .answer = answer});
+	        &(struct route_request){
+	                .network = network, .address = address, .flow = flow, .answer = answer});
+}
+
+struct states_request {
+	uint32_t hop;
+	enum dp_nexthop_state *states;
+};
+
+static int states_of(void *arg)
+{
+	struct states_request *request = arg;
+	const struct hop_group *group = group_at(request->hop);
+
+	for (unsigned k = 0; group && k < group->layout.n; k++)
+		request->states[k] = liveness_state(group->member_hop[k]);
+	return 0;
+}
+
+void dp_nexthop_states(const struct dp_route *route, enum dp_nexthop_state states[PR_NEXTHOPS_MAX])
+{
+	for (unsigned k = 0; k < PR_NEXTHOPS_MAX; k++)
+		states[k] = DP_NEXTHOP_DOWN;
+	tables_call(states_of, &(struct states_request){route->next_hop, states});
 }

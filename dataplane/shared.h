@@ -181,7 +181,7 @@ struct segment {
 	bool used, routed, proxy; /* proxy: ARP and neighbour discovery */
 	/* Bridged: SNOOP_*. Tables thread writes (single stores), workers read. */
 	_Atomic uint8_t snoop;
-	bool reassemble;          /* routed: fragments are put together before they are routed */
+	bool reassemble; /* routed: fragments are put together before they are routed */
 	uint16_t network;
 	uint16_t vlan;
 	uint16_t n_members;  /* tables thread only */
@@ -204,6 +204,7 @@ enum next_hop_type {
 	NEXT_HOP_BLACKHOLE,
 	NEXT_HOP_UNREACHABLE,
 	NEXT_HOP_LOCAL, /* one of our own addresses */
+	NEXT_HOP_GROUP, /* one of several, by the flow's hash */
 };
 
 /* What a route leads to. Immutable; published by next_hop[], retired through QSBR, so that a change
@@ -216,7 +217,16 @@ struct next_hop {
 	uint32_t index;
 	struct pr_ip gateway; /* family 0: the destination itself; scoped (tables.h) */
 	uint8_t rewrite[14];  /* destination MAC, source MAC, ethertype */
+	/* A group: where its members' indexes are, mask + 1 of them. port: its members', NO_PORT if
+	 * they have several. The array belongs to the group (hop_group.c) and lives as long as the
+	 * index; the tables thread stores elements with release when members come and go, workers
+	 * load them with acquire. */
+	uint32_t mask;
+	const _Atomic uint16_t *buckets;
 } __rte_cache_aligned;
+
+_Static_assert(sizeof(struct next_hop) == 64, "one cache line");
+_Static_assert(NEXT_HOPS_MAX <= 1 << 16, "buckets hold an index in 16 bits");
 
 struct shared {
 	struct rte_rcu_qsbr *qsbr; /* workers report, tables and guests threads wait */
@@ -228,6 +238,7 @@ struct shared {
 	struct reassembly *reassembly; /* written by workers, too: see there */
 	unsigned n_workers;
 	uint64_t tsc_hz;
+	uint32_t flow_seed; /* of ecmp_hash.h; constant */
 	struct device device[PR_PORTS_MAX];
 	struct port port[PR_PORTS_MAX];
 	struct segment segment[PR_SEGMENTS_MAX];

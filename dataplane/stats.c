@@ -6,6 +6,7 @@
 
 #include <rte_cycles.h>
 
+#include "dataplane/hop_group.h"
 #include "dataplane/neighbour_control.h"
 #include "dataplane/network_control.h"
 #include "dataplane/next_hop.h"
@@ -57,6 +58,8 @@ static int fill_of_tables(void *arg)
 	totals->fib_nodes = (struct dp_table_fill){fib.nodes_max - fib.nodes_free, fib.nodes_max};
 	totals->next_hops = (struct dp_table_fill){hops_count(), NEXT_HOPS_MAX - 1};
 	totals->fdb = (struct dp_table_fill){shared->fdb->count, shared->fdb->max};
+	totals->groups = groups_fill();
+	totals->group_buckets = group_buckets_fill();
 	totals->neighbours = (struct dp_table_fill){neighbours_count(), neighbours_max()};
 	totals->multicast_groups =
 	        (struct dp_table_fill){shared->mdb->n_groups, shared->mdb->max_groups};

@@ -12,6 +12,7 @@
 #include <rte_malloc.h>
 #include <rte_ring_elem.h>
 
+#include "dataplane/liveness.h"
 #include "dataplane/multicast_control.h"
 #include "dataplane/polls.h"
 #include "dataplane/router_advertisement.h"
@@ -47,6 +48,7 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t called;
 	uint64_t next_number, served;
+	int doze_ms;         /* tables thread only: how long it may sleep */
 	_Atomic bool dozing; /* the thread is about to sleep as if nothing waited for a grace
 	                      * period; a transaction that retires something clears it */
 } tables = {.lock = PTHREAD_MUTEX_INITIALIZER, .called = PTHREAD_COND_INITIALIZER};
@@ -296,7 +298,7 @@ static void sleep_until_needed(void)
 	for (unsigned w = 0; w < shared->n_workers; w++)
 		pending |= worker_at(w) && !rte_ring_empty(worker_at(w)->events);
 	if (!pending && !atomic_load(&tables.stop))
-		poll(&wait, 1, atomic_load(&tables.dozing) ? TICK_MS : GRACE_TICK_MS);
+		poll(&wait, 1, atomic_load(&tables.dozing) ? tables.doze_ms : GRACE_TICK_MS);
 	atomic_store(&tables.asleep, false);
 	if (poll(&wait, 1, 0) == 1)
 		eventfd_read(tables.wake, &value);
@@ -318,7 +320,9 @@ static bool one_turn(void)
 		reassembly_tick();
 		loads_sample(tables.now_ms);
 	}
+	liveness_tick(tables.now_ms);
 	reclaim(false);
+	tables.doze_ms = liveness_wait(tables.now_ms, TICK_MS);
 	atomic_store(&tables.dozing, !tables.oldest);
 	turn_give();
 	return more;

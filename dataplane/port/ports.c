@@ -230,6 +230,17 @@ int dp_port_state(uint16_t index, struct dp_port_state *state)
 	return 0;
 }
 
+bool port_is_up(uint16_t index)
+{
+	const struct device *device = shared->port[index].device;
+	struct dp_port_state state;
+
+	if (device->ops != &eth_ops)
+		return atomic_load_explicit(&device->guest, memory_order_relaxed) != 0;
+	eth_state(device, &state);
+	return state.up;
+}
+
 int dp_port_counters(uint16_t index, struct dp_port_counters *counters)
 {
 	if (index >= PR_PORTS_MAX || !ports[index].used)

@@ -50,7 +50,7 @@ static bool answers_for(const struct batch *batch, uint64_t i, const struct rte_
 	if (!segment->proxy || is_own_probe(port, arp))
 		return false;
 	return (hop->type == NEXT_HOP_FORWARD || hop->type == NEXT_HOP_INCOMPLETE ||
-	               hop->type == NEXT_HOP_GLEAN) &&
+	               hop->type == NEXT_HOP_GLEAN || hop->type == NEXT_HOP_GROUP) &&
 	       hop->port != batch->in_port[i];
 }
 

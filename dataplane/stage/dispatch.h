@@ -4,6 +4,7 @@
 #ifndef DATAPLANE_STAGE_DISPATCH_H
 #define DATAPLANE_STAGE_DISPATCH_H
 
+#include "dataplane/ecmp_hash.h"
 #include "dataplane/stage/ip4.h"
 #include "dataplane/stage/stage.h"
 
@@ -133,13 +134,53 @@ static inline void dispatch_rare(
 	}
 }
 
+/* Whether the packet leaves as it is, but for its rewrite. */
+static inline bool dispatch_forwards(
+        const struct batch *batch, uint64_t i, const struct next_hop *hop, unsigned ttl)
+{
+	return hop && hop->type == NEXT_HOP_FORWARD && batch->head[i][ttl] > 1 &&
+	       batch_wire_length(batch, i) - L3_OFFSET <= hop->mtu;
+}
+
+/* Packets whose next hop is a group: from here on that of a member. Returns those that are simply
+ * forwarded. */
+static inline uint64_t dispatch_groups(struct batch *batch, uint64_t grouped, bool v6)
+{
+	const unsigned ttl = L3_OFFSET + (v6 ? IP6_HOP_LIMIT : IP4_TTL);
+	uint64_t forward = 0;
+
+	/* All buckets first: none waits for another's. */
+	BATCH_FOREACH (i, grouped) {
+		const struct next_hop *group = batch->hop[i];
+		const uint8_t *ip = batch->head[i] + L3_OFFSET;
+		unsigned length = batch->head_length[i] - L3_OFFSET;
+		uint32_t hash = v6 ? ecmp_hash6(ip, length, shared->flow_seed)
+		                   : ecmp_hash4(ip, length, shared->flow_seed);
+
+		batch->next_hop[i] = atomic_load_explicit(
+		        &group->buckets[hash & group->mask], memory_order_acquire);
+	}
+	BATCH_FOREACH (i, grouped) {
+		const struct next_hop *hop = next_hop_get(batch->next_hop[i]);
+
+		batch->hop[i] = hop;
+		if (likely(hop && hop->type == NEXT_HOP_FORWARD))
+			dispatch_mark_used(batch->next_hop[i]);
+		if (likely(dispatch_forwards(batch, i, hop, ttl)))
+			forward |= UINT64_C(1) << i;
+		else
+			dispatch_rare(batch, i, hop, v6);
+	}
+	return forward;
+}
+
 /* Sends each on by its next hop. Those to be forwarded are nearly all, and their next hops few. */
 static inline void dispatch(
         struct batch *batch, const uint8_t *entry, const uint32_t *index, unsigned n, bool v6)
 {
 	const unsigned ttl = L3_OFFSET + (v6 ? IP6_HOP_LIMIT : IP4_TTL);
 	const struct next_hop *hop = NULL;
-	uint64_t forward = 0;
+	uint64_t forward = 0, grouped = 0;
 
 	for (unsigned k = 0; k < n; k++) {
 		uint64_t i = entry[k];
@@ -151,12 +192,15 @@ static inline void dispatch(
 		}
 		batch->next_hop[i] = index[k];
 		batch->hop[i] = hop;
-		if (likely(hop && hop->type == NEXT_HOP_FORWARD && batch->head[i][ttl] > 1 &&
-		            batch_wire_length(batch, i) - L3_OFFSET <= hop->mtu))
+		if (likely(dispatch_forwards(batch, i, hop, ttl)))
 			forward |= UINT64_C(1) << i;
+		else if (hop && hop->type == NEXT_HOP_GROUP)
+			grouped |= UINT64_C(1) << i;
 		else
 			dispatch_rare(batch, i, hop, v6);
 	}
+	if (unlikely(grouped))
+		forward |= dispatch_groups(batch, grouped, v6);
 	batch->todo[PR_STAGE_REWRITE] |= forward;
 }
 

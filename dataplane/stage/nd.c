@@ -171,7 +171,7 @@ static enum whose whose_is(const struct batch *batch, uint64_t i, const struct n
 	if (!segment->proxy || hop->port == batch->in_port[i] || !proxy_may_answer(port, m))
 		return NOBODY;
 	return hop->type == NEXT_HOP_FORWARD || hop->type == NEXT_HOP_INCOMPLETE ||
-	                       hop->type == NEXT_HOP_GLEAN
+	                       hop->type == NEXT_HOP_GLEAN || hop->type == NEXT_HOP_GROUP
 	               ? PROXIED
 	               : NOBODY;
 }

@@ -248,11 +248,18 @@ int neighbour_forget(struct neighbour_table *table, uint16_t network, const stru
 	return 0;
 }
 
+void neighbour_confirm(struct neighbour_table *table, struct neighbour *entry, uint64_t now)
+{
+	if (entry->state != NEIGHBOUR_REACHABLE && entry->state != NEIGHBOUR_STALE)
+		return;
+	set_state(table, entry, NEIGHBOUR_PROBE, NEIGHBOUR_NEVER);
+	probe(table, entry, now, true);
+}
+
 static void stale_check(struct neighbour_table *table, struct neighbour *entry, uint64_t now)
 {
 	if (table->ops->used(table->ctx, entry)) {
-		set_state(table, entry, NEIGHBOUR_PROBE, NEIGHBOUR_NEVER);
-		probe(table, entry, now, true);
+		neighbour_confirm(table, entry, now);
 	} else if (now - entry->unused_since >= table->config.stale_max_ms) {
 		destroy(table, entry);
 	} else {

@@ -143,6 +143,10 @@ int neighbour_learn(struct neighbour_table *table, uint16_t network, const struc
 int neighbour_add_static(struct neighbour_table *table, uint16_t network, const struct pr_ip *ip,
         uint16_t port, const struct pr_mac *mac, uint64_t now);
 
+/* An entry that has a MAC is asked for it by unicast, from now on until it answers or fails (RFC
+ * 4861 7.3.3, without waiting until it is stale). Others stay as they are. */
+void neighbour_confirm(struct neighbour_table *table, struct neighbour *entry, uint64_t now);
+
 /* Removes any entry. Returns 0 or -ENOENT. */
 int neighbour_forget(struct neighbour_table *table, uint16_t network, const struct pr_ip *ip);
 

@@ -19,5 +19,7 @@
 #define PR_HEAD_MAX      256 /* the most that a head can have: more is pulled at most once */
 #define PR_FRAME_MAX     (65535 + 18) /* a frame with everything left to the receiver (TSO) */
 #define PR_OWNER_MAX     31           /* characters of a route's owner */
+#define PR_NEXTHOPS_MAX  64           /* next hops of a route */
+#define PR_WEIGHT_MAX    256          /* of one of them */
 
 #endif

@@ -204,6 +204,7 @@ static void start(void)
 	        .max_neighbours = 256,
 	        .max_reassemblies = 64,
 	        .max_reassembly_bytes = 1u << 20,
+	        .max_groups = 16,
 	        .log = log_nothing,
 	};
 	struct dp_error error;

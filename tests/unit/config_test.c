@@ -79,6 +79,7 @@ static void test_defaults(void **test)
 	assert_int_equal(config.dp.max_multicast, 4096);
 	assert_int_equal(config.dp.max_reassemblies, 1024);
 	assert_int_equal(config.dp.max_reassembly_bytes, 4 << 20);
+	assert_int_equal(config.dp.max_groups, 512);
 	assert_int_equal(config.dp.mbufs, 0);
 	assert_false(config.dp.no_huge);
 	assert_false(config.durable);
@@ -106,7 +107,8 @@ static void test_all_options(void **test)
 	              "\"readGroup\":\"1234\",\"durable\":true,\"rebalance\":30,\"logLevel\":"
 	              "\"debug\","
 	              "\"limits\":{\"routes\":1000,\"routes6\":500,\"fibNodes\":100,\"macs\":128,"
-	              "\"neighbours\":32,\"multicastGroups\":64,\"reassemblyDatagrams\":64,"
+	              "\"neighbours\":32,\"multicastGroups\":64,\"groups\":64,"
+	              "\"reassemblyDatagrams\":64,"
 	              "\"reassemblyBytes\":1000000,\"mbufs\":2048},"
 	              "\"networks\":[{\"name\":\"a\",\"mode\":\"routed\"}],"
 	              "\"ports\":[{\"name\":\"p\",\"kind\":\"eth\",\"network\":\"a\","
@@ -133,6 +135,7 @@ static void test_all_options(void **test)
 	assert_int_equal(config.dp.max_multicast, 64);
 	assert_int_equal(config.dp.max_reassemblies, 64);
 	assert_int_equal(config.dp.max_reassembly_bytes, 1000000);
+	assert_int_equal(config.dp.max_groups, 64);
 	assert_int_equal(config.dp.mbufs, 2048);
 	assert_int_equal(cJSON_GetArraySize(config.networks), 1);
 	assert_int_equal(cJSON_GetArraySize(config.ports), 1);

@@ -44,6 +44,7 @@ static size_t n_journal;
 
 static struct {
 	void (*run)(void *arg);
+	void (*drop)(void *arg);
 	void *arg;
 } undos[UNDO_MAX];
 static size_t n_undos;
@@ -228,12 +229,18 @@ int request_fail_storage(struct request *request, int rc)
 
 void rpc_on_rollback(void (*undo)(void *arg), void *arg)
 {
+	rpc_on_rollback_with(undo, arg, free);
+}
+
+void rpc_on_rollback_with(void (*undo)(void *arg), void *arg, void (*drop)(void *arg))
+{
 	if (!in_request) {
-		free(arg);
+		drop(arg);
 		return;
 	}
 	assert_true(n_undos < UNDO_MAX);
 	undos[n_undos].run = undo;
+	undos[n_undos].drop = drop;
 	undos[n_undos++].arg = arg;
 }
 
@@ -243,7 +250,7 @@ static void end_request(bool take_back)
 		n_undos--;
 		if (take_back)
 			undos[n_undos].run(undos[n_undos].arg);
-		free(undos[n_undos].arg);
+		undos[n_undos].drop(undos[n_undos].arg);
 	}
 	in_request = false;
 }

@@ -9,6 +9,7 @@
 #define FAKE_ENTRIES 4096
 
 struct fake_dataplane fake_dp;
+size_t fake_dp_lists;
 
 static struct {
 	bool network_used[PR_NETWORKS_MAX], port_used[PR_PORTS_MAX];
@@ -24,6 +25,8 @@ static struct {
 
 void fake_dp_reset(void)
 {
+	for (size_t i = 0; i < dp.routes; i++)
+		dp_nexthops_release(dp.route[i].nexthops);
 	free(dp.route);
 	memset(&dp, 0, sizeof(dp));
 	memset(&fake_dp, 0, sizeof(fake_dp));
@@ -104,7 +107,9 @@ static int route_put(const struct dp_route *route)
 
 	if (!dp.route)
 		dp.route = calloc(FAKE_ROUTES_MAX, sizeof(*dp.route));
+	dp_nexthops_hold(route->nexthops);
 	if (at < dp.routes && !route_compare(&dp.route[at], route)) {
+		dp_nexthops_release(dp.route[at].nexthops);
 		dp.route[at] = *route;
 		return 0;
 	}
@@ -123,6 +128,7 @@ static bool route_take(const struct dp_route *route)
 	if (at == dp.routes || route_compare(&dp.route[at], route))
 		return false;
 	dp.routes--;
+	dp_nexthops_release(dp.route[at].nexthops);
 	memmove(&dp.route[at], &dp.route[at + 1], (dp.routes - at) * sizeof(*route));
 	return true;
 }
@@ -238,6 +244,8 @@ int dp_port_del(uint16_t index, struct dp_error *error)
 		return -EIO;
 	/* Its own routes go; others that lead to it stay and lead nowhere. */
 	for (size_t i = dp.routes; i-- > 0;) {
+		for (unsigned k = 0; dp.route[i].nexthops && k < dp.route[i].nexthops->n; k++)
+			dp.route[i].waits |= dp.route[i].nexthops->member[k].port == index;
 		if (dp.route[i].port != index || dp.route[i].network != dp.port[index].network)
 			continue;
 		if (dp.route[i].type >= DP_ROUTE_CONNECTED)
@@ -293,6 +301,20 @@ static uint16_t port_of_gateway(const struct dp_route *route)
 	return uplink;
 }
 
+/* Whether a member's port is not there. */
+static bool members_wait(const struct dp_route *route)
+{
+	for (unsigned k = 0; k < route->nexthops->n; k++) {
+		const struct dp_nexthop *member = &route->nexthops->member[k];
+		struct dp_route one = {.network = route->network, .gateway = member->gateway};
+
+		if (member->port == DP_INDEX_ANY &&
+		        (member->port_name[0] || port_of_gateway(&one) == DP_INDEX_ANY))
+			return true;
+	}
+	return false;
+}
+
 int dp_route_add(const struct dp_route *routes, size_t n, size_t *failed, struct dp_error *error)
 {
 	if (dp.routes + n > FAKE_ROUTES_MAX) {
@@ -304,6 +326,16 @@ int dp_route_add(const struct dp_route *routes, size_t n, size_t *failed, struct
 	for (size_t i = 0; i < n; i++) {
 		struct dp_route route = routes[i];
 
+		if (route.nexthops) {
+			route.waits = members_wait(&route);
+			if (route.waits && !routes[i].waits) {
+				*failed = i;
+				return fault(error, -EHOSTUNREACH, PR_ERR_PARAMS, "nexthops[0]",
+				        "the gateway is not reached directly");
+			}
+			route_put(&route);
+			continue;
+		}
 		if (route.type == DP_ROUTE_VIA && route.port == DP_INDEX_ANY)
 			route.port = port_of_gateway(&route);
 		if (route.type == DP_ROUTE_VIA && route.port == DP_INDEX_ANY) {
@@ -365,7 +397,40 @@ size_t dp_route_count(uint16_t network)
 	return count;
 }
 
-int dp_route_get(uint16_t network, const struct pr_ip *address, struct dp_route_lookup *answer)
+/* Its members' ports are as they were found; the last is silent. */
+void dp_nexthop_states(const struct dp_route *route, enum dp_nexthop_state states[PR_NEXTHOPS_MAX])
+{
+	for (unsigned k = 0; k < PR_NEXTHOPS_MAX; k++)
+		states[k] = k + 1 == route->nexthops->n && k ? DP_NEXTHOP_SILENT : DP_NEXTHOP_UP;
+}
+
+struct dp_nexthops *dp_nexthops_new(unsigned n)
+{
+	struct dp_nexthops *list = calloc(1, sizeof(*list) + n * sizeof(list->member[0]));
+
+	list->n = (uint16_t)n;
+	list->references = 1;
+	fake_dp_lists++;
+	return list;
+}
+
+struct dp_nexthops *dp_nexthops_hold(struct dp_nexthops *nexthops)
+{
+	if (nexthops)
+		nexthops->references++;
+	return nexthops;
+}
+
+void dp_nexthops_release(struct dp_nexthops *nexthops)
+{
+	if (!nexthops || --nexthops->references)
+		return;
+	fake_dp_lists--;
+	free(nexthops);
+}
+
+int dp_route_get(uint16_t network, const struct pr_ip *address, const struct dp_flow *flow,
+        struct dp_route_lookup *answer)
 {
 	const struct dp_route *best = NULL;
 
@@ -380,7 +445,14 @@ int dp_route_get(uint16_t network, const struct pr_ip *address, struct dp_route_
 		return -ENOENT;
 	memset(answer, 0, sizeof(*answer));
 	answer->route = *best;
+	answer->member = best->nexthops && flow ? flow->source_port % best->nexthops->n : -1;
 	answer->port = best->port;
+	if (answer->member >= 0) {
+		answer->gateway = best->nexthops->member[answer->member].gateway;
+		return 0;
+	}
+	if (best->nexthops)
+		return 0;
 	answer->gateway = best->gateway.family ? best->gateway : *address;
 	return 0;
 }

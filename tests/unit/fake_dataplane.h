@@ -29,6 +29,8 @@ struct fake_dataplane {
 	struct pr_mac device_mac; /* of every eth device */
 };
 extern struct fake_dataplane fake_dp;
+/* Lists of next hops that somebody holds. */
+extern size_t fake_dp_lists;
 
 /* Forgets everything. */
 void fake_dp_reset(void);
