@@ -24,7 +24,7 @@
 #define FRAME_MAX 21000
 #define OUT_MAX   80
 #define ROUNDS    3000
-#define SMALL     700 /* MTU of C */
+#define SMALL     300 /* MTU of C */
 
 enum { A, B, C, PORTS };
 
@@ -660,10 +660,10 @@ static void test_segments(void **state)
 		unsigned payload;
 		uint16_t flags;
 		unsigned segments;
-	} rows[] = {{4200, 0, 7}, {4200, 0x4000, 0}, {20000, 0, 31}};
+	} rows[] = {{4200, 0, 17}, {4200, 0x4000, 0}, {16640, 0, 64}, {16641, 0, 0}};
 
 	(void)state;
-	for (unsigned n = 0; n < 3; n++) {
+	for (unsigned n = 0; n < 4; n++) {
 		struct frame f;
 		unsigned sum = 0;
 
@@ -717,6 +717,22 @@ static void test_flood(void **state)
 	assert_arrived(B, 1500);
 }
 
+/* A batch has only so many places for pieces: who finds them taken loses his datagram. */
+static void test_no_places(void **state)
+{
+	(void)state;
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		fill(v6, B, 800);
+		n_out = 0;
+		assert_int_equal(run(A, part(&datagram, 0, 400, true)), PR_DROP_COUNT);
+		worker->batch.n_spans = BATCH_SPANS - REASSEMBLY_PIECES + 2;
+		assert_int_equal(
+		        run(A, part(&datagram, 400, 400, false)), PR_DROP_REASSEMBLY_LIMIT);
+		assert_int_equal(n_out, 0);
+		assert_int_equal(held(), 0);
+	}
+}
+
 /* What waits goes by itself when its time is over (5 s), or with its port. */
 static void test_end(void **state)
 {
@@ -724,6 +740,8 @@ static void test_end(void **state)
 	uint64_t before = counter_get(&tables_counters->drop_reasons[PR_DROP_REASSEMBLY_TIMEOUT]);
 
 	(void)state;
+	fill(true, B, 800);
+	assert_int_equal(run(A, part(&datagram, 0, 400, true)), PR_DROP_COUNT);
 	for (unsigned n = 0; n < 300 && reassembly_port_count(shared->reassembly, A); n++)
 		usleep(100000);
 	assert_int_equal(reassembly_port_count(shared->reassembly, A), 0);
@@ -753,7 +771,8 @@ int main(void)
 	        cmocka_unit_test_setup(test_gateway_answers, clear),
 	        cmocka_unit_test_setup(test_segments, clear),
 	        cmocka_unit_test_setup(test_flood, clear),
-	        cmocka_unit_test(test_end),
+	        cmocka_unit_test_setup(test_no_places, clear),
+	        cmocka_unit_test_setup(test_end, clear),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
