@@ -201,6 +201,7 @@ int route_del(struct request *request)
 	struct pr_prefix prefix;
 	struct dp_route route;
 	size_t removed;
+	cJSON *undo;
 
 	if (!network)
 		return -1;
@@ -215,9 +216,13 @@ int route_del(struct request *request)
 	if (owner_find(owner) < 0 || !route_exact(network->spec.index, &prefix, &route) ||
 	        strcmp(route_owner_name(&route), owner))
 		return object_removed(request, false);
-	if (dp_route_del(&route, 1, &removed, &error))
+	/* Made before: its next hops go with it. */
+	undo = route_body(&route, port_name(route.port));
+	if (dp_route_del(&route, 1, &removed, &error)) {
+		cJSON_Delete(undo);
 		return request_fail_dp(request, &error);
-	object_on_rollback(request, route_add, route_body(&route, port_name(route.port)));
+	}
+	object_on_rollback(request, route_add, undo);
 	return object_removed(request, true);
 }
 
