@@ -10,11 +10,14 @@ _Static_assert(PR_NEXTHOPS_MAX <= 64, "alive is a mask of 64 bits, home a byte")
 
 uint32_t ecmp_buckets(const struct ecmp_member *member, unsigned n)
 {
-	uint32_t sum = 0, buckets = ECMP_BUCKETS_MIN;
+	uint32_t sum = 0, least = PR_WEIGHT_MAX, buckets = ECMP_BUCKETS_MIN;
 
-	for (unsigned k = 0; k < n; k++)
+	for (unsigned k = 0; k < n; k++) {
 		sum += member[k].weight;
-	while (buckets < sum)
+		if (member[k].weight < least)
+			least = member[k].weight;
+	}
+	while (buckets * least < sum)
 		buckets *= 2;
 	return buckets;
 }

@@ -34,14 +34,14 @@ struct ecmp_layout {
 	uint8_t *home; /* [buckets]: index of a member */
 };
 
-/* How many buckets such members need: a power of two. */
+/* How many buckets such members need: a power of two, so that who has the least weight has one. */
 uint32_t ecmp_buckets(const struct ecmp_member *member, unsigned n);
 
 /* How many buckets each member has: its exact share, rounded down or up. */
 void ecmp_quotas(const struct ecmp_layout *layout, uint32_t quota[PR_NEXTHOPS_MAX]);
 
-/* Fills home from the members alone: the same in every life of the daemon. About 3 ns a bucket and
- * member. */
+/* Fills home from the members alone: the same in every life of the daemon. About 4 ns a bucket and
+ * member: 36 us for 8 members, 230 us for 64, 5 ms for 64 whose weights need 16,384 buckets. */
 void ecmp_fill(struct ecmp_layout *layout);
 
 /* Fills home so that as few buckets as possible differ from old, which may have other members and

@@ -69,7 +69,8 @@ def longest(w):
     rng = random.Random(SEED)
     model = Model()
     kinds = {'b': {'gateway': '198.18.1.3'}, 'c': {'gateway': '198.18.1.4'}, 'u10': {'gateway': '198.18.9.2'},
-             'blackhole': {'type': 'blackhole'}, 'unreachable': {'type': 'unreachable'}}
+             'blackhole': {'type': 'blackhole'}, 'unreachable': {'type': 'unreachable'},
+             'group': {'nexthops': [{'via': '198.18.1.3', 'weight': 3}, {'via': '198.18.1.4'}]}}
     requests = []
     for prefix in prefixes(rng, 400):
         kind = rng.choice(list(kinds))
@@ -112,8 +113,13 @@ def check(w, c, model, rng, count):
                 raise AssertionError(f'{target} has a route')
             expected.append('no_route')
             continue
-        got = c.call('route.get', network='n', address=target)
+        # The flow that is sent below: of several next hops it takes one, and what is said is what is done.
+        got = c.call('route.get', network='n', address=target, source='198.18.1.2', protocol=17, sourcePort=4000,
+                     destinationPort=5000)
         to = model.routes[prefix]
+        if to == 'group':
+            to = got['nextHop']['port']
+            assert to in ('b', 'c'), got
         assert got['route']['prefix'] == str(prefix), f'{target}: {got}, the model says {prefix}'
         assert got['nextHop']['port'] == (to if to in ('b', 'c', 'u10') else ''), got
         expected.append(to)

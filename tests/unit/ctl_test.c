@@ -91,6 +91,13 @@ static void test_lines(void **state)
 	expect_params("route.sync", "{\"owner\":\"b\",\"network\":\"n\",\"step\":\"begin\"}",
 	        LINE("--owner", "b", "--network", "n", "routes.txt"));
 	expect_params("stats.get", "{\"zero\":true}", LINE("--zero", "--json"));
+	expect_params("route.add",
+	        "{\"network\":\"n\",\"prefix\":\"192.0.2.0/24\",\"nexthops\":["
+	        "{\"via\":\"198.18.1.2\",\"weight\":2},{\"via\":\"198.18.1.3\",\"port\":\"u\"},"
+	        "{\"via\":\"198.18.1.4\"}]}",
+	        LINE("n", "192.0.2.0/24", "--nexthops", "via=198.18.1.2,weight=2",
+	                "--nexthops=via=198.18.1.3,port=u", "--nexthops",
+	                "[{\"via\":\"198.18.1.4\"}]"));
 }
 
 static void test_bad_lines(void **state)
@@ -116,6 +123,14 @@ static void test_bad_lines(void **state)
 	expect_error("route.sync", "", "has no option --step", LINE("--step", "commit"));
 	expect_error("config.check", "", "can not read", LINE("/nonexistent/file"));
 	expect_error("config.check", "", "not JSON", LINE("{'a': 1}"));
+	expect_error("route.add", "", "wait is no via=... or port=... or weight=...",
+	        LINE("n", "192.0.2.0/24", "--nexthops", "via=198.18.1.2,wait=2"));
+	expect_error("route.add", "nexthops[0].weight", "1 to 256",
+	        LINE("n", "192.0.2.0/24", "--nexthops", "via=198.18.1.2,weight=257"));
+	expect_error("route.add", "nexthops[0].weight", "whole number",
+	        LINE("n", "192.0.2.0/24", "--nexthops", "via=198.18.1.2,weight=-1"));
+	expect_error("route.add", "nexthops[0].via", "missing",
+	        LINE("n", "192.0.2.0/24", "--nexthops", "weight=2"));
 }
 
 static void test_global_options(void **state)
@@ -306,9 +321,14 @@ static void test_route_lines(void **state)
 	                "24\",\"gateway\":\"198.18.0.9\",\"port\":\"up0\"}"},
 	        {"0.0.0.0/0 port up0", "{\"prefix\":\"0.0.0.0/0\",\"port\":\"up0\"}"},
 	        {"0.0.0.0/0 blackhole", "{\"prefix\":\"0.0.0.0/0\",\"type\":\"blackhole\"}"},
+	        {"::/0 nexthops via=fe80::1,port=u0,weight=2  via=fe80::2,port=u0",
+	                "{\"prefix\":\"::/0\",\"nexthops\":["
+	                "{\"via\":\"fe80::1\",\"port\":\"u0\",\"weight\":2},"
+	                "{\"via\":\"fe80::2\",\"port\":\"u0\"}]}"},
 	};
 	static const char *const bad[] = {"192.0.2.0/24", "192.0.2.0/24 via", "a b", "a via b c d",
-	        "a blackhole b", "a port", "a via b c d e f g"};
+	        "a blackhole b", "a port", "a via b c d e f g", "a nexthops", "a nexthops ",
+	        "a nexthops b", "a nexthops via=b wait=1", "a nexthops via=b,"};
 	char line[128], error[256];
 	cJSON *route;
 

@@ -87,7 +87,10 @@ static void shares_are_exact(void **state)
 			ecmp_fill(&one.layout);
 			assert_exact(&one);
 		}
+	/* Many only where somebody has very little. */
 	set_make(&one, PR_NEXTHOPS_MAX, heavy);
+	assert_int_equal(one.layout.buckets, ECMP_BUCKETS_MIN);
+	set_make(&one, PR_NEXTHOPS_MAX, uneven);
 	assert_int_equal(one.layout.buckets, ECMP_BUCKETS_MAX);
 }
 
