@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The stages against frames that nobody should send: bridged with VLANs, and routed. Each frame
  * lies in a buffer of just its size, so that a sanitizer sees a read behind it; afterwards every
- * packet must be accounted for. The first byte of the input chooses the port (low 6 bits), whether
- * the frame comes in an mbuf or from a guest (bit 7: head copied, rest where it lies), and whether
- * a guest's virtio_net_hdr comes before it (bit 6). Bit 6 alone: several frames in mbufs, each
- * behind its length in two bytes (high one first): fragments of one datagram, say. */
+ * packet must be accounted for. The first byte of the input chooses the port (low 5 bits), whether
+ * somebody asks for multicast groups (bit 5), whether the frame comes in an mbuf or from a guest
+ * (bit 7: head copied, rest where it lies), and whether a guest's virtio_net_hdr comes before it
+ * (bit 6). Bit 6 without bit 7: several frames in mbufs, each behind its length in two bytes (high
+ * one first): fragments of one datagram, say. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "dataplane/dataplane.h"
 #include "dataplane/port/vhost_user/ring_io.h"
 #include "dataplane/stage/stage.h"
+#include "dataplane/tables.h"
 
 #define PORTS    6
 #define HEADROOM 128
@@ -100,6 +102,9 @@ static uint16_t add_network(const char *name, bool routed)
 	        .mac_ageing = 300,
 	        .proxy_arp = true,
 	        .reassemble = routed,
+	        .snooping = !routed,
+	        .query_interval = 125,
+	        .link_local = 0x4001,
 	};
 	struct dp_error error = {0};
 	uint16_t index = 0;
@@ -179,6 +184,36 @@ static void add_routes(uint16_t network)
 	}
 }
 
+/* Somebody asks for groups, or nobody, and ports 0 and 1 are members of two: what the first byte's
+ * bit 5 is for. */
+static int set_snooping(void *arg)
+{
+	uint8_t snoop = SNOOP_ON | (arg ? SNOOP_ACTIVE(false) | SNOOP_ACTIVE(true) : 0);
+
+	for (uint16_t s = 1; s < PR_SEGMENTS_MAX; s++)
+		if (shared->segment[s].used && !shared->segment[s].routed)
+			atomic_store(&shared->segment[s].snoop, snoop);
+	return 0;
+}
+
+static int add_members(void *arg)
+{
+	const uint8_t group4[4] = {239, 0, 0, 1}, group6[16] = {0xff, 5, [15] = 1};
+
+	(void)arg;
+	for (uint16_t s = 1; s < PR_SEGMENTS_MAX; s++) {
+		struct mdb_key key4 = mdb_key4(s, group4), key6 = mdb_key6(s, group6);
+
+		if (!shared->segment[s].used || shared->segment[s].routed)
+			continue;
+		for (uint16_t port = 0; port < 2; port++) {
+			mdb_join(shared->mdb, &key4, port, 0, 3, UINT64_MAX, 100);
+			mdb_join(shared->mdb, &key6, port, 0, 2, UINT64_MAX, 100);
+		}
+	}
+	return 0;
+}
+
 /* A leak check looks at what is left. */
 static void stop(void)
 {
@@ -220,9 +255,10 @@ static void start(void)
 	add_routes(routed);
 	worker = rte_zmalloc("fuzz", sizeof(*worker), RTE_CACHE_LINE_SIZE);
 	need(worker != NULL, "no memory");
-	worker->events = rte_ring_create_elem("fuzz-events", sizeof(struct event), 64,
+	worker->events = rte_ring_create_elem("fuzz-events", sizeof(struct event), EVENT_RING,
 	        SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	need(worker->events != NULL, "no ring");
+	tables_call(add_members, NULL);
 	atexit(stop);
 }
 
@@ -311,7 +347,7 @@ static void enter(uint32_t i, uint8_t port)
 {
 	struct batch *batch = &worker->batch;
 
-	batch->in_device[i] = shared->port[(port & 0x3f) % PORTS].device->index;
+	batch->in_device[i] = shared->port[(port & 0x1f) % PORTS].device->index;
 	batch->in_port[i] = NO_PORT;
 	if (!(batch->todo[PR_STAGE_DROP] >> i & 1))
 		batch_next(batch, i, PR_STAGE_PARSE);
@@ -340,6 +376,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	c = &worker->counters;
 	worker->now = rte_rdtsc();
+	/* In this thread: the tables thread would say at its next tick that nobody asks. */
+	set_snooping(data[0] & 0x20 ? worker : NULL);
 	if (data[0] & 0x80) {
 		memory = add_guest_packet(data + 1, size - 1, data[0] & 0x40);
 		enter(0, data[0]);
