@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -23,6 +24,8 @@
 #include "control/rpc.h"
 #include "control/server.h"
 #include "control/tombstones.h"
+
+#define DESCRIPTORS 65536
 
 enum { EXIT_CLEAN = 0, EXIT_START = 1, EXIT_USAGE = 2 };
 
@@ -367,6 +370,19 @@ static int parse_options(int argc, char **argv, bool *check)
 	return -EINVAL;
 }
 
+/* A port with a guest takes a dozen descriptors and more, and the usual limit is 1,024. The system
+ * unit asks for as many; this is for those who start it by hand. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= DESCRIPTORS)
+		return;
+	limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		log_message(LOG_WARNING, "the limit of descriptors stays: %s", strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
 	bool check = false;
@@ -381,6 +397,7 @@ int main(int argc, char **argv)
 		config_free(&config);
 		return EXIT_CLEAN;
 	}
+	raise_descriptor_limit();
 	if (loop_start()) {
 		log_message(LOG_ERR, "signals can not be taken: %s", strerror(errno));
 		config_free(&config);

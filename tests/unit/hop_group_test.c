@@ -63,6 +63,8 @@ static int start(void **state)
 	        .max_fdb = 64,
 	        .max_neighbours = 256,
 	        .max_groups = GROUPS,
+	        .max_reassemblies = 64,
+	        .max_reassembly_bytes = 1u << 20,
 	        .flow_seed = 12345,
 	        .log = log_nothing};
 	struct dp_network_spec spec = {.index = DP_INDEX_ANY,

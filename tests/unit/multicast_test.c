@@ -130,6 +130,9 @@ static int start(void **state)
 	        .max_fdb = 1024,
 	        .max_neighbours = 256,
 	        .max_multicast = 16,
+	        .max_groups = 16,
+	        .max_reassemblies = 64,
+	        .max_reassembly_bytes = 1u << 20,
 	        .log = log_nothing,
 	};
 	struct dp_network_spec spec = {

@@ -126,6 +126,7 @@ static int start(void **state)
 	        .max_fib_nodes = 256,
 	        .max_fdb = 1024,
 	        .max_neighbours = 256,
+	        .max_groups = 16,
 	        .max_reassemblies = 64,
 	        .max_reassembly_bytes = 1u << 20,
 	        .log = log_nothing,
