@@ -14,6 +14,7 @@ FLOWS_MANY = 256
 MANY = 8
 IDLE = 200
 ROUTES = 1 << 20
+GROUP = 8
 ONE_WAY = '-oneway'
 
 # Busy cycles a packet of podrail, as a multiple of the reference's: what must be and what should be.
@@ -28,6 +29,7 @@ BARS = {
     f'vhost-{MANY}ports-routed4-64-{FLOWS_MANY}': (1.3, 1.15),
     f'vhost-idle{IDLE}-routed4-64-1024': (1.05, None),
     'vhost-1mroutes-routed4-64-1m': (1.6, 1.3),
+    f'vhost-ecmp{GROUP}-routed4-64-1024': (1.3, 1.15),
 }
 # What --quick measures of the matrix besides.
 QUICK = ('vhost-routed4-1500-1024', 'vhost-bridged-1500-1024', 'vhost-memif-routed4-64-1024')
@@ -36,8 +38,8 @@ QUICK = ('vhost-routed4-1500-1024', 'vhost-bridged-1500-1024', 'vhost-memif-rout
 # in an eighth of the IPv4 addresses.
 World = collections.namedtuple('World', 'name egress packed mtu wide', defaults=('vhost', False, 1500, False))
 # A device with its own generator. kind: podrail-bridged, podrail-routed, testpmd-…, ovs…; idle: further ports whose
-# guests are silent; routes: the destinations are behind so many.
-Spec = collections.namedtuple('Spec', 'kind ports idle routes', defaults=(2, 0, 0))
+# guests are silent; routes: the destinations are behind so many; group: and each route has so many next hops.
+Spec = collections.namedtuple('Spec', 'kind ports idle routes group', defaults=(2, 0, 0, 0))
 # What the generator sends. flows: of each pair of ports; way: both, there (port 0 to 1), back.
 Traffic = collections.namedtuple('Traffic', 'size flows way family')
 # A row of a case's results.
@@ -105,7 +107,6 @@ def _routes():
 
 
 def _special():
-    """An ECMP group beside a plain route belongs here, too: a Spec with a member for it, as `routes` is one."""
     small = _world('vhost', 64)
     return [
         _point(World('packed', packed=True), 'vhost-packed', 'routed4', 64, '1024', 'both',
@@ -114,6 +115,7 @@ def _special():
         _point(small, 'vhost-ovs', 'bridged', 64, '1024', 'both', ('ovs', 'ovs-normal'), 'ovs-normal'),
         _against_itself(f'{MANY}ports', Spec('podrail-routed', ports=MANY), 'podrail-2ports', FLOWS_MANY, 1024),
         _against_itself(f'idle{IDLE}', Spec('podrail-routed', idle=IDLE), 'podrail-alone', 1024, 1024),
+        _against_itself(f'ecmp{GROUP}', Spec('podrail-routed', group=GROUP), 'podrail-plain', 1024, 1024),
         _routes(),
     ]
 

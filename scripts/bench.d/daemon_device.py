@@ -66,8 +66,14 @@ class Podrail(devices.Device):
                 self.client.call('neighbour.add', network='n', port='p1', mac=self.mac(1), address=address)
         for i in range(self.ports):
             four, six = self.prefixes(i)
-            self.client.call('route.add', network='n', prefix=four, port=f'p{i}', gateway=self.address(i))
+            hop = {'nexthops': [{'via': a} for a in self._more_addresses(i)]} if self.spec.group else {
+                'port': f'p{i}', 'gateway': self.address(i)}
+            self.client.call('route.add', network='n', prefix=four, **hop)
             self.client.call('route.add', network='n', prefix=six, port=f'p{i}', gateway=self.address6(i))
+
+    def _more_addresses(self, i):
+        """Of the port's pod: each is a next hop of its own."""
+        return [f'198.18.1.{16 * (i + 1) + k}' for k in range(self.spec.group)]
 
     def _sync_routes(self):
         """Longer prefixes beside the short ones, which no packet needs then."""
@@ -108,7 +114,8 @@ class Podrail(devices.Device):
             return {**port, 'addresses': own} if self.routes else port
         port = {'name': f'p{i}', 'kind': 'vhost-user', 'network': 'n', 'socket': self.sockets[i],
                 'mac': self.mac(i)}
-        return {**port, 'addresses': [f'{self.address(i)}/24', f'{self.address6(i)}/64']} if self.routes else port
+        addresses = [self.address(i), *self._more_addresses(i)]
+        return {**port, 'addresses': [*(f'{a}/24' for a in addresses), f'{self.address6(i)}/64']} if self.routes else port
 
     def _counters(self):
         worker, stats = self.client.batch([('worker.show', {'index': 0}), ('stats.get', {})])

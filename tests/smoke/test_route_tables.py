@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-# podrail-test: limit=120
+# podrail-test: limit=300
 """Routes: what the tables say is what packets do; lists, syncs, and routes that outlive their port."""
 
 import ipaddress
