@@ -8,9 +8,9 @@
 #include "dataplane/multicast_message.h"
 #include "dataplane/router_advertisement.h"
 
-#define AGE_SLOTS   16384 /* memberships looked at in a tick: well under a millisecond */
-#define ASKED_LINKS 64    /* of a trunk; the others are asked with everybody */
-#define LAST_MEMBER 2     /* seconds: RFC 3376 8.8, Last Member Query Interval times its count */
+#define AGE_SLOTS   16384u /* memberships looked at in a tick: well under a millisecond */
+#define ASKED_LINKS 64     /* of a trunk; the others are asked with everybody */
+#define LAST_MEMBER 2      /* seconds: RFC 3376 8.8, Last Member Query Interval times its count */
 
 uint32_t multicast_second = 1000;
 
@@ -25,7 +25,8 @@ bool multicast_link(uint16_t port, uint16_t segment, uint16_t *tag)
 {
 	const struct port_control *control = port_at(port);
 
-	for (unsigned n = 0; control->links && n < control->n_links; n++) {
+	/* What a port that goes has still in the rings must not bring it back. */
+	for (unsigned n = 0; control->used && control->links && n < control->n_links; n++) {
 		if (control->links[n].segment == segment) {
 			*tag = control->links[n].tag;
 			return true;
@@ -279,7 +280,17 @@ void multicast_group_event(const struct event *event)
 /* ---- time ---- */
 
 /* A guest that begins to listen may have members that said so to somebody else: our earlier life,
- * or nobody. */
+ * or nobody. False: not all could be sent, it is asked again at the next tick. */
+static bool ask_guest(const struct port_control *control, uint16_t port)
+{
+	bool sent = true;
+
+	for (unsigned k = 0; sent && k < control->n_snooped && k < ASKED_LINKS; k++)
+		sent = multicast_ask_port(control->links[k].segment, false, port, NULL) &&
+		       multicast_ask_port(control->links[k].segment, true, port, NULL);
+	return sent;
+}
+
 static void ask_new_guests(void)
 {
 	for (uint16_t n = 0; n < PR_PORTS_MAX; n++) {
@@ -289,19 +300,17 @@ static void ask_new_guests(void)
 		if (!control->used || !control->n_snooped)
 			continue;
 		listens = guest_listens(n);
-		for (unsigned k = 0; listens && !control->multicast_asked &&
-		                     k < control->n_snooped && k < ASKED_LINKS;
-		        k++) {
-			multicast_ask_port(control->links[k].segment, false, n, NULL);
-			multicast_ask_port(control->links[k].segment, true, n, NULL);
-		}
-		control->multicast_asked = listens;
+		if (listens && !control->multicast_asked)
+			control->multicast_asked = ask_guest(control, n);
+		else if (!listens)
+			control->multicast_asked = false;
 	}
 }
 
 void multicast_tick(uint64_t now_ms)
 {
-	mdb_age(shared->mdb, now_ms, AGE_SLOTS);
+	/* All of them every two seconds at least: a leave takes that long anyway. */
+	mdb_age(shared->mdb, now_ms, RTE_MAX(AGE_SLOTS, shared->mdb->max_members / 20));
 	for (uint16_t s = 1; s < PR_SEGMENTS_MAX; s++) {
 		if (!segments[s])
 			continue;

@@ -74,8 +74,9 @@ uint64_t multicast_last_member_ms(void);
 bool multicast_is_asked(const struct multicast_family *family, uint64_t now_ms);
 /* multicast_querier.c: our own queries and the election. */
 void multicast_query_tick(uint16_t segment, uint64_t now_ms);
-/* multicast_querier.c: asks one port, for all groups or for one. */
-void multicast_ask_port(uint16_t segment, bool v6, uint16_t port, const struct pr_ip *group);
+/* multicast_querier.c: asks one port, for all groups or for one, where somebody asks. False: it
+ * could not be sent. */
+bool multicast_ask_port(uint16_t segment, bool v6, uint16_t port, const struct pr_ip *group);
 /* multicast_querier.c: a new segment's family. */
 void multicast_family_init(struct multicast_family *family, const struct network *network, bool v6);
 

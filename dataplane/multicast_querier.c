@@ -78,7 +78,7 @@ static struct rte_mbuf *make_query(
 	return m;
 }
 
-void multicast_ask_port(uint16_t index, bool v6, uint16_t port, const struct pr_ip *group)
+bool multicast_ask_port(uint16_t index, bool v6, uint16_t port, const struct pr_ip *group)
 {
 	const struct multicast_segment *segment = multicast_segment_at(index);
 	const struct multicast_family *family = &segment->family[v6];
@@ -89,10 +89,10 @@ void multicast_ask_port(uint16_t index, bool v6, uint16_t port, const struct pr_
 	 * asks. */
 	if (!multicast_is_asked(family, tables_now()) || !multicast_link(port, index, &tag) ||
 	        (v6 && !family->querying && port_at(port)->spec.trust))
-		return;
+		return true;
 	m = make_query(segment, v6, group);
 	if (!m)
-		return;
+		return false;
 	*mbuf_note(m) = (struct note){
 	        .stage = PR_STAGE_TX,
 	        .in_port = NO_PORT,
@@ -101,7 +101,7 @@ void multicast_ask_port(uint16_t index, bool v6, uint16_t port, const struct pr_
 	        .segment = index,
 	        .generated = true,
 	};
-	tables_inject(0, m);
+	return tables_inject(0, m);
 }
 
 static void ask_all(uint16_t index, bool v6)
