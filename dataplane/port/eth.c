@@ -11,8 +11,6 @@
 #include "dataplane/tables.h"
 
 #define DESCRIPTORS 512
-/* Packet buffers that devices' rings must leave to packets under way. */
-#define BUFFERS_LEFT 2048
 
 struct eth_device {
 	char devargs[256];
@@ -74,11 +72,11 @@ static int take_buffers(struct device *device, const char *name, struct dp_error
 	struct eth_device *eth = device->driver;
 	unsigned needed = (device->n_queues + device->n_tx) * DESCRIPTORS;
 
-	if (buffers_taken + needed + BUFFERS_LEFT > shared->mbufs->size)
+	if (buffers_taken + needed + ETH_BUFFERS_LEFT > shared->mbufs->size)
 		return fail(error, -ENOSPC, "device",
 		        "device %.100s may hold %u packet buffers and %u of %u are promised: raise "
 		        "limits.mbufs, or give it fewer queues",
-		        name, needed, buffers_taken + BUFFERS_LEFT, shared->mbufs->size);
+		        name, needed, buffers_taken + ETH_BUFFERS_LEFT, shared->mbufs->size);
 	eth->buffers = needed;
 	buffers_taken += needed;
 	return 0;

@@ -6,6 +6,9 @@
 #include "dataplane/dataplane.h"
 #include "dataplane/shared.h"
 
+/* Packet buffers that devices' rings must leave to packets under way, and to those that wait. */
+#define ETH_BUFFERS_LEFT 2048
+
 /* Probes, configures and starts a device. Control thread. Fills ops, eth_id, n_queues and n_tx.
  * -ENODEV: there is no such device; -ENOTSUP: it can not do what is asked (MTU). */
 int eth_open(struct device *device, const struct dp_port_spec *spec, struct dp_error *error);

@@ -7,6 +7,21 @@
 
 /* ---- locks ---- */
 
+/* The tables thread holds it for a few hundred instructions at most, but may lose its CPU
+ * meanwhile: a worker waits no longer than that takes otherwise, and goes without. */
+#define TRIES 4096
+
+static bool try_lock(struct reassembly_port *port)
+{
+	for (unsigned n = 0; n < TRIES; n++) {
+		if (!__atomic_load_n(&port->lock, __ATOMIC_RELAXED) &&
+		        !__atomic_exchange_n(&port->lock, 1, __ATOMIC_ACQUIRE))
+			return true;
+		__builtin_ia32_pause();
+	}
+	return false;
+}
+
 static void lock(struct reassembly_port *port)
 {
 	while (__atomic_exchange_n(&port->lock, 1, __ATOMIC_ACQUIRE))
@@ -332,7 +347,9 @@ enum reassembly_outcome reassembly_insert(struct reassembly *table,
 	enum reassembly_outcome outcome;
 
 	taken->n = 0;
-	lock(port);
+	taken->why = REASSEMBLY_LIMIT;
+	if (!try_lock(port))
+		return REASSEMBLY_BUSY;
 	outcome = insert(table, port, fragment, now, taken);
 	unlock(port);
 	return outcome;

@@ -77,6 +77,7 @@ enum reassembly_outcome {
 	REASSEMBLY_DUPLICATE, /* it is here already: not taken */
 	REASSEMBLY_REFUSED,   /* for taken->why: not taken; taken may hold what came before */
 	REASSEMBLY_AGAIN,     /* taken had to go first, for taken->why: free it and try once more */
+	REASSEMBLY_BUSY,      /* another thread has the port's part for too long: not taken */
 };
 
 struct reassembly;

@@ -3,6 +3,7 @@
  * packet is in one place at a time, and nothing is left. Best with meson setup build-tsan
  * -Dsanitize=thread. */
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -81,7 +82,10 @@ static void *work(void *arg)
 			outcome = reassembly_insert(table, &fragment, 1, &taken);
 			if (outcome != REASSEMBLY_WHOLE)
 				count_lost(&taken);
-		} while (outcome == REASSEMBLY_AGAIN);
+			/* Its holder may wait for the CPU that we have. */
+			if (outcome == REASSEMBLY_BUSY)
+				sched_yield();
+		} while (outcome == REASSEMBLY_AGAIN || outcome == REASSEMBLY_BUSY);
 		if (outcome == REASSEMBLY_WHOLE) {
 			check_whole(&taken);
 		} else if (outcome != REASSEMBLY_HELD) {
