@@ -20,6 +20,7 @@
 #include "dataplane/neighbour_control.h"
 #include "dataplane/network_control.h"
 #include "dataplane/next_hop.h"
+#include "dataplane/port/eth.h"
 #include "dataplane/port/ports.h"
 #include "dataplane/port/vhost_user/vhost.h"
 #include "dataplane/tables.h"
@@ -254,8 +255,9 @@ static int start_reassembly(struct dp_error *error)
 	struct reassembly_config own = {
 	        .ports = PR_PORTS_MAX,
 	        .datagrams = config.max_reassemblies,
-	        /* The other buffers are for those who send no fragments. */
-	        .packets = mbufs_of(&config) / 4,
+	        /* The other buffers are for those who send no fragments; devices' rings may have
+	         * all but these. */
+	        .packets = RTE_MIN(mbufs_of(&config) / 4, ETH_BUFFERS_LEFT / 2u),
 	        .bytes = config.max_reassembly_bytes,
 	        .timeout = shared->tsc_hz * REASSEMBLY_SECONDS,
 	};

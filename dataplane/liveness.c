@@ -9,8 +9,10 @@
 #include "dataplane/next_hop.h"
 #include "dataplane/port/ports.h"
 
-/* So many questions in one turn of the tables thread, the others in the next. */
-#define ASKED_A_TURN 64
+/* So many questions at once; the others follow at the rates of liveness.h. Answers come as the
+ * questions went, and a port takes only so many of them at once. */
+#define ASKED_AT_ONCE 64
+#define QUESTION      1000 /* what one takes of the credit, which grows by the rates a millisecond */
 
 struct watch {
 	TAILQ_ENTRY(watch) link; /* in the queue of its state, or the free ones */
@@ -29,7 +31,8 @@ static struct {
 	/* By due time: all of a queue have the same interval. */
 	struct watch_queue heard, silent;
 	unsigned n_heard, n_silent;
-	uint64_t ports_ms;
+	uint64_t ports_ms, asked_ms;
+	uint32_t credit;
 } live;
 
 int liveness_init(void)
@@ -240,33 +243,41 @@ static void ask(struct watch *watch, uint64_t now_ms)
 		set_silent(watch, true, now_ms + LIVENESS_SILENT_MS);
 		return;
 	}
-	if (asked != NEIGHBOUR_IS_STATIC && watch->unanswered < LIVENESS_PROBES)
+	if (asked == NEIGHBOUR_ASKED && watch->unanswered < LIVENESS_PROBES)
 		watch->unanswered++;
 	dequeue(watch);
 	enqueue(watch, now_ms + interval(watch));
 }
 
-static unsigned ask_due(struct watch_queue *queue, uint64_t now_ms, unsigned budget)
+static void ask_due(struct watch_queue *queue, uint64_t now_ms)
 {
 	struct watch *watch;
 
-	while (budget && (watch = TAILQ_FIRST(queue)) && watch->due_ms <= now_ms) {
+	while (live.credit >= QUESTION && (watch = TAILQ_FIRST(queue)) && watch->due_ms <= now_ms) {
 		ask(watch, now_ms);
-		budget--;
+		live.credit -= QUESTION;
 	}
-	return budget;
+}
+
+static void earn_credit(uint64_t now_ms)
+{
+	uint64_t passed = RTE_MIN(now_ms - live.asked_ms, UINT64_C(1000));
+
+	live.asked_ms = now_ms;
+	live.credit =
+	        (uint32_t)RTE_MIN(live.credit + passed * (LIVENESS_RATE + LIVENESS_RATE_SILENT),
+	                (uint64_t)ASKED_AT_ONCE * QUESTION);
 }
 
 void liveness_tick(uint64_t now_ms)
 {
-	unsigned budget = ASKED_A_TURN;
-
+	earn_credit(now_ms);
 	if (!live.n_heard && !live.n_silent)
 		return;
 	if (now_ms - live.ports_ms >= LIVENESS_PORTS_MS)
 		look_at_ports(now_ms);
-	budget = ask_due(&live.heard, now_ms, budget);
-	ask_due(&live.silent, now_ms, budget);
+	ask_due(&live.heard, now_ms);
+	ask_due(&live.silent, now_ms);
 }
 
 static int wait_for(const struct watch_queue *queue, uint64_t now_ms, int max)
@@ -275,7 +286,8 @@ static int wait_for(const struct watch_queue *queue, uint64_t now_ms, int max)
 
 	if (!watch || watch->due_ms >= now_ms + (uint64_t)max)
 		return max;
-	return watch->due_ms <= now_ms ? 0 : (int)(watch->due_ms - now_ms);
+	/* Whoever is due and was not asked waits for credit. */
+	return watch->due_ms <= now_ms ? 1 : (int)(watch->due_ms - now_ms);
 }
 
 int liveness_wait(uint64_t now_ms, int max)

@@ -69,14 +69,14 @@ static void fill_solicitation(uint8_t *frame, const struct neighbour *entry, boo
 	store_be16(frame + 12, RTE_ETHER_TYPE_IPV6);
 }
 
-void neighbour_ask(const struct neighbour *entry, bool unicast)
+bool neighbour_ask(const struct neighbour *entry, bool unicast)
 {
 	bool v6 = entry->ip.family == AF_INET6;
 	struct rte_mbuf *m = rte_pktmbuf_alloc(shared->mbufs);
 	uint8_t *frame;
 
 	if (!m)
-		return; /* asked again in a second */
+		return false;
 	frame = (uint8_t *)rte_pktmbuf_append(m, v6 ? SOLICIT_BYTES : ARP_BYTES);
 	(v6 ? fill_solicitation : fill_request)(frame, entry, unicast);
 	*mbuf_note(m) = (struct note){
@@ -86,5 +86,5 @@ void neighbour_ask(const struct neighbour *entry, bool unicast)
 	        .out_tag = shared->port[entry->port].vlan,
 	        .generated = true,
 	};
-	tables_inject(0, m);
+	return tables_inject(0, m);
 }

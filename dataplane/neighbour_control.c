@@ -42,7 +42,7 @@ static uint32_t host_routes;
 static void send_probe(void *ctx, const struct neighbour *entry, bool unicast)
 {
 	(void)ctx;
-	neighbour_ask(entry, unicast);
+	neighbour_ask(entry, unicast); /* if it can not: again in a second */
 }
 
 /* ---- what the table tells ---- */
@@ -392,8 +392,9 @@ enum neighbour_asked neighbour_probe(
 		return NEIGHBOUR_HAS_FAILED;
 	if (entry->state == NEIGHBOUR_STATIC)
 		return NEIGHBOUR_IS_STATIC;
-	if (entry->state != NEIGHBOUR_INCOMPLETE || !seldom)
-		neighbour_ask(entry, neighbour_usable(entry));
+	if ((entry->state != NEIGHBOUR_INCOMPLETE || !seldom) &&
+	        !neighbour_ask(entry, neighbour_usable(entry)))
+		return NEIGHBOUR_NOT_ASKED;
 	return entry->state == NEIGHBOUR_FAILED ? NEIGHBOUR_HAS_FAILED : NEIGHBOUR_ASKED;
 }
 

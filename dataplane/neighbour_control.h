@@ -41,13 +41,15 @@ static inline struct pr_ip unscoped_ip(const struct pr_ip *ip)
 
 struct neighbour;
 
-/* Asks for the entry's address, by broadcast or multicast, or the MAC that is known. */
-void neighbour_ask(const struct neighbour *entry, bool unicast);
+/* Asks for the entry's address, by broadcast or multicast, or the MAC that is known. False: no
+ * packet buffer, or no room on its way. */
+bool neighbour_ask(const struct neighbour *entry, bool unicast);
 
 enum neighbour_asked {
 	NEIGHBOUR_ASKED,
 	NEIGHBOUR_IS_STATIC,  /* there is nothing to ask */
 	NEIGHBOUR_HAS_FAILED, /* it did not answer when it was looked for */
+	NEIGHBOUR_NOT_ASKED,  /* the question could not be sent */
 };
 
 /* Asks a neighbour whether it is there (liveness.c): at the MAC that is known, else by broadcast,

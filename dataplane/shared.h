@@ -167,7 +167,10 @@ struct port {
 	struct token_bucket copy_bucket;   /* copies of them */
 	struct token_bucket report_bucket; /* what is told of its multicast reports */
 	struct token_bucket punt_bucket;   /* packets that wait for a neighbour */
-	struct token_bucket icmp_bucket;   /* errors sent because of it */
+	/* ARP and neighbour discovery to ourselves: what answers our questions shall not die of
+	 * packets that ask for others, nor of broadcasts. */
+	struct token_bucket discovery_bucket;
+	struct token_bucket icmp_bucket; /* errors sent because of it */
 } __rte_cache_aligned;
 
 /* What a segment's workers do with multicast (multicast_control.h); none of it: flooded. The family

@@ -212,18 +212,19 @@ void tables_drop(struct rte_mbuf *m, enum pr_drop_reason reason)
 	rte_pktmbuf_free(m);
 }
 
-void tables_inject(unsigned worker, struct rte_mbuf *m)
+bool tables_inject(unsigned worker, struct rte_mbuf *m)
 {
 	if (worker >= shared->n_workers)
 		worker = 0;
 	if (rte_ring_sp_enqueue(workers[worker]->inject, m) == 0) {
 		worker_wake(workers[worker]);
-		return;
+		return true;
 	}
 	if (mbuf_note(m)->generated)
 		rte_pktmbuf_free(m);
 	else
 		tables_drop(m, PR_DROP_PUNT_FULL);
+	return false;
 }
 
 /* ---- the loop ---- */

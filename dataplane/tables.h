@@ -55,8 +55,8 @@ struct poll_list *tables_empty_polls(void);
 extern struct counters *tables_counters;
 
 /* Sends a packet of our own, or a held one, into a worker's pipeline; the note is filled. Frees and
- * counts it when the ring is full. Tables thread. */
-void tables_inject(unsigned worker, struct rte_mbuf *m);
+ * counts it when the ring is full: false. Tables thread. */
+bool tables_inject(unsigned worker, struct rte_mbuf *m);
 /* A held packet dies here. Tables thread. */
 void tables_drop(struct rte_mbuf *m, enum pr_drop_reason reason);
 

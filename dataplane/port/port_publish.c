@@ -15,6 +15,8 @@
 #define VLANS           4096
 #define PUNT_RATE       5000 /* packets a second that may ask for neighbours */
 #define PUNT_BURST      512
+#define DISCOVERY_RATE  5000
+#define DISCOVERY_BURST 512
 #define ICMP_RATE       1000
 #define ICMP_BURST      100
 #define FLOOD_BURST     64
@@ -368,6 +370,8 @@ static void fill_port(struct port *port, const struct dp_port_spec *spec)
 	fill_addresses(port, spec, network);
 	fill_flood_limits(port, spec, now);
 	token_bucket_init(&port->punt_bucket, now, shared->tsc_hz, PUNT_RATE, PUNT_BURST);
+	token_bucket_init(
+	        &port->discovery_bucket, now, shared->tsc_hz, DISCOVERY_RATE, DISCOVERY_BURST);
 	token_bucket_init(&port->icmp_bucket, now, shared->tsc_hz, ICMP_RATE, ICMP_BURST);
 }
 
@@ -463,12 +467,14 @@ void port_unpublish(uint16_t index)
 	const struct guard *guard = atomic_load(&port->guard);
 
 	clear_links(control, port->device);
-	atomic_store_explicit(&port->flags, 0, memory_order_release);
 	if (network_at(control->spec.network)->spec.routed) {
+		/* Flows of groups go elsewhere before packets to the port are refused. */
 		leave_router(&control->spec);
-		neighbours_port_gone(index);
 		hops_port_gone(index);
+		neighbours_port_gone(index);
+		atomic_store_explicit(&port->flags, 0, memory_order_release);
 	} else {
+		atomic_store_explicit(&port->flags, 0, memory_order_release);
 		multicast_port_gone(index);
 		for (unsigned n = 0; n < control->n_links; n++)
 			segment_leave(control->links[n].segment, index);

@@ -32,10 +32,8 @@ void stage_police(struct worker *worker, struct batch *batch)
 	BATCH_FOREACH (i, mask) {
 		const struct segment *segment = &shared->segment[batch->segment[i]];
 		struct port *port = &shared->port[batch->in_port[i]];
-		/* ARP to ourselves: answers to our questions do not die of somebody's broadcasts.
-		 */
 		bool to_us = !(batch->head[i][0] & 1);
-		struct token_bucket *bucket = to_us ? &port->punt_bucket : &port->flood_bucket;
+		struct token_bucket *bucket = to_us ? &port->discovery_bucket : &port->flood_bucket;
 
 		if (!segment->routed)
 			police_bridged(worker, batch, i, segment);
