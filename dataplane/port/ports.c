@@ -210,16 +210,20 @@ int dp_port_del(uint16_t index, struct dp_error *error)
 	return 0;
 }
 
-int dp_port_state(uint16_t index, struct dp_port_state *state)
-{
-	const struct device *device;
+struct state_request {
+	uint16_t index;
+	struct dp_port_state *state;
+};
 
-	if (index >= PR_PORTS_MAX || !ports[index].used)
-		return -ENOENT;
-	memset(state, 0, sizeof(*state));
-	state->numa = -1;
-	device = shared->port[index].device;
-	state->mac = ports[index].spec.mac;
+/* In turn with the tables thread, which counts these and looks at links, too: a driver's link state
+ * is for one thread at a time. */
+static int fill_state(void *arg)
+{
+	const struct state_request *request = arg;
+	struct dp_port_state *state = request->state;
+	uint16_t index = request->index;
+	const struct device *device = shared->port[index].device;
+
 	state->learned_macs = ports[index].learned;
 	state->multicast_groups = shared->mdb->port_groups[index];
 	state->multicast_refused = ports[index].multicast_refused;
@@ -228,6 +232,18 @@ int dp_port_state(uint16_t index, struct dp_port_state *state)
 	else
 		vhost_state(device, state);
 	return 0;
+}
+
+int dp_port_state(uint16_t index, struct dp_port_state *state)
+{
+	struct state_request request = {index, state};
+
+	if (index >= PR_PORTS_MAX || !ports[index].used)
+		return -ENOENT;
+	memset(state, 0, sizeof(*state));
+	state->numa = -1;
+	state->mac = ports[index].spec.mac;
+	return tables_call(fill_state, &request);
 }
 
 bool port_is_up(uint16_t index)
