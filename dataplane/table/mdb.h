@@ -57,7 +57,7 @@ struct mdb {
 	uint32_t max_groups, max_members, n_groups, n_members;
 	uint32_t free_group, free_member;
 	uint32_t age_cursor;
-	uint16_t port_groups[MDB_PORTS]; /* how many groups the port is a member of */
+	uint32_t port_groups[MDB_PORTS]; /* how many groups the port is a member of */
 	const struct table_memory *memory;
 	table_retire_fn retire;
 	void *retire_ctx;

@@ -297,6 +297,32 @@ static void test_full(void **state)
 	assert_int_equal(errno, EINVAL);
 }
 
+static void free_now(void *ctx, table_free_fn fn, void *owner, uint32_t index)
+{
+	(void)ctx;
+	fn(owner, index);
+}
+
+/* A port in more groups than 16 bits count: its limit holds, and it takes all of them along. */
+static void test_many_groups(void **state)
+{
+	const uint32_t limit = UINT16_MAX + 2;
+	struct mdb *mdb = mdb_create(NULL, 1u << 17, 1u << 17, 6, free_now, NULL, NULL);
+
+	(void)state;
+	for (uint32_t n = 0; n <= limit; n++) {
+		uint8_t group[4] = {239, (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n};
+		struct mdb_key key = mdb_key4(1, group);
+
+		assert_int_equal(mdb_join(mdb, &key, 3, 0, 2, 10, limit), n < limit ? 1 : -EDQUOT);
+	}
+	assert_int_equal(mdb->port_groups[3], limit);
+	assert_int_equal(mdb_port_gone(mdb, 3), limit);
+	assert_int_equal(mdb->n_members, 0);
+	assert_int_equal(mdb->port_groups[3], 0);
+	mdb_destroy(mdb);
+}
+
 /* ---- a reader beside the writer ---- */
 
 static _Atomic uint64_t quiet; /* the reader's turns */
@@ -364,6 +390,7 @@ int main(void)
 	        cmocka_unit_test(test_model),
 	        cmocka_unit_test(test_slices),
 	        cmocka_unit_test(test_full),
+	        cmocka_unit_test(test_many_groups),
 	        cmocka_unit_test(test_reader),
 	};
 
