@@ -323,6 +323,38 @@ static void test_many_groups(void **state)
 	mdb_destroy(mdb);
 }
 
+/* Groups that follow one another, as applications number them, spread over the chains: as many as
+ * groups, of which none at random would have 17 in 10^9 such tables. */
+static void test_spread(void **state)
+{
+	enum { MANY = 4096 };
+	static unsigned in_chain[MANY];
+
+	(void)state;
+	for (unsigned round = 0; round < 64; round++) {
+		uint64_t seed =
+		        (uint64_t)rnd(1 << 24) << 40 ^ (uint64_t)rnd(1 << 24) << 20 ^ rnd(1 << 24);
+		struct mdb *mdb = mdb_create(NULL, MANY, MANY, seed, free_now, NULL, NULL);
+		unsigned at = round / 2 % 8; /* which bytes count, from the end */
+		unsigned longest = 0;
+
+		memset(in_chain, 0, sizeof(in_chain));
+		for (unsigned n = 0; n < MANY; n++) {
+			uint8_t v6[16] = {0xff, 0x05}, v4[4] = {239, 1};
+			uint8_t *low = round & 1 ? &v6[15 - at] : &v4[3];
+			struct mdb_key key;
+
+			low[0] = (uint8_t)n;
+			low[-1] = (uint8_t)(n >> 8);
+			key = round & 1 ? mdb_key6(1, v6) : mdb_key4(1, v4);
+			if (++in_chain[mdb_hash(mdb, &key)] > longest)
+				longest = in_chain[mdb_hash(mdb, &key)];
+		}
+		assert_true(longest <= 16);
+		mdb_destroy(mdb);
+	}
+}
+
 /* ---- a reader beside the writer ---- */
 
 static _Atomic uint64_t quiet; /* the reader's turns */
@@ -391,6 +423,7 @@ int main(void)
 	        cmocka_unit_test(test_slices),
 	        cmocka_unit_test(test_full),
 	        cmocka_unit_test(test_many_groups),
+	        cmocka_unit_test(test_spread),
 	        cmocka_unit_test(test_reader),
 	};
 
