@@ -480,6 +480,41 @@ static void test_others(void **state)
 	to_ports(A, igmp(A, "224.0.0.4", 0x13, 0, "0.0.0.0"), ALL & ~BIT(A));
 }
 
+static struct frame to_all(struct frame f)
+{
+	memset(f.bytes, 0xff, 6);
+	return f;
+}
+
+/* Hosts believe what comes by broadcast too: such messages die, data goes to all. */
+static void test_broadcast(void **state)
+{
+	uint64_t events = shared->mdb->n_members;
+	struct frame pim = frame4(ROUTER, "224.0.0.13", IPPROTO_PIM, 8);
+
+	(void)state;
+	dies(A, to_all(query4(A, "0.0.0.1", "0.0.0.0")), PR_DROP_MULTICAST_INVALID);
+	dies(A, to_all(query4(A, "0.0.0.1", "239.0.0.1")), PR_DROP_MULTICAST_INVALID);
+	dies(A, to_all(report4(A, "239.0.0.99")), PR_DROP_MULTICAST_INVALID);
+	dies(A, to_all(igmp(A, "224.0.0.2", 0x17, 0, "239.0.0.1")), PR_DROP_MULTICAST_INVALID);
+	dies(A, to_all(igmp(A, "224.0.0.4", 0x13, 0, "0.0.0.0")), PR_DROP_MULTICAST_INVALID);
+	dies(A, to_all(mld(A, "ff02::1", 130, "::")), PR_DROP_MULTICAST_INVALID);
+	dies(A, to_all(mld(A, "ff05::99", 131, "ff05::99")), PR_DROP_MULTICAST_INVALID);
+	/* Nor from who may ask. */
+	dies(ROUTER, to_all(query4(ROUTER, "198.18.0.5", "0.0.0.0")), PR_DROP_MULTICAST_INVALID);
+	pim.bytes[34] = 0x20;
+	finish_igmp(&pim);
+	dies(ROUTER, to_all(pim), PR_DROP_MULTICAST_INVALID);
+	to_ports(A, to_all(data4(A, "255.255.255.255")), ALL & ~BIT(A));
+	to_ports(A, to_all(data4(A, "239.0.0.1")), ALL & ~BIT(A));
+	to_ports(A, to_all(data6(A, "ff05::1")), ALL & ~BIT(A));
+	assert_int_equal(shared->mdb->n_members, events);
+	/* A group's address that only begins like it. */
+	pim = to_all(data4(A, "239.0.0.2"));
+	pim.bytes[5] = 1;
+	to_ports(A, pim, BIT(ROUTER));
+}
+
 static void test_malformed(void **state)
 {
 	struct frame f = report4(A, "239.0.0.77");
@@ -718,6 +753,7 @@ int main(void)
 	        cmocka_unit_test(test_groups),
 	        cmocka_unit_test(test_groups6),
 	        cmocka_unit_test(test_others),
+	        cmocka_unit_test(test_broadcast),
 	        cmocka_unit_test(test_malformed),
 	        cmocka_unit_test(test_long_report),
 	        cmocka_unit_test(test_election),
