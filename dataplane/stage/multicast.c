@@ -30,7 +30,8 @@ static struct event event_of(const struct batch *batch, uint64_t i, uint32_t typ
 	};
 }
 
-static void tell_report(struct worker *worker, const struct batch *batch, uint64_t i,
+/* False: the port has said more than it may, and only a part of this was told. */
+static bool tell_report(struct worker *worker, const struct batch *batch, uint64_t i,
         struct multicast_message *message)
 {
 	struct token_bucket *bucket = &shared->port[batch->in_port[i]].report_bucket;
@@ -43,12 +44,13 @@ static void tell_report(struct worker *worker, const struct batch *batch, uint64
 			continue;
 		if (!token_bucket_take(bucket, worker->now, 1)) {
 			counter_add(&worker->counters.multicast_lost, message->left + 1);
-			return;
+			return false;
 		}
 		event.address = record.group;
 		event.action = (uint8_t)record.action;
 		tell(worker, &event);
 	}
+	return true;
 }
 
 static void tell_query(struct worker *worker, const struct batch *batch, uint64_t i,
@@ -83,8 +85,11 @@ static void handle_report(struct worker *worker, struct batch *batch, uint64_t i
 {
 	const struct segment *segment = &shared->segment[batch->segment[i]];
 
-	tell_report(worker, batch, i, message);
-	if (!(snoop & SNOOP_ACTIVE(message->v6)))
+	/* What we can not count must not count elsewhere: one pod would use up what the port to us
+	 * may say on every other node, and silence all of ours there. */
+	if (!tell_report(worker, batch, i, message))
+		batch_drop(batch, i, PR_DROP_FLOOD_LIMIT);
+	else if (!(snoop & SNOOP_ACTIVE(message->v6)))
 		batch_next(batch, i, PR_STAGE_FLOOD);
 	else /* RFC 4541 2.1.1 (1): other hosts would keep silent */
 		flood_to(worker, batch, i, load_list(&segment->routers[message->v6]), NULL,
