@@ -181,8 +181,8 @@ static void forward_group(struct worker *worker, struct batch *batch, uint64_t i
 	const struct segment *segment = &shared->segment[batch->segment[i]];
 	const struct members *members;
 
-	/* Nobody asks hosts: they need not say what they want. */
-	if (!(snoop & SNOOP_ACTIVE(v6))) {
+	/* Nobody asks hosts, they need not say what they want; or it was said and forgotten. */
+	if ((snoop & (SNOOP_ACTIVE(v6) | SNOOP_FULL(v6))) != SNOOP_ACTIVE(v6)) {
 		batch_next(batch, i, PR_STAGE_FLOOD);
 		return;
 	}

@@ -598,6 +598,48 @@ static void test_leave(void **state)
 	to_ports(A, data4(A, "239.0.0.3"), BIT(ROUTER) | BIT(OTHER));
 }
 
+/* As if each membership that the table has room for were there. */
+static int join_without_room(void *arg)
+{
+	uint32_t kept = shared->mdb->free_member;
+
+	shared->mdb->free_member = MDB_NONE;
+	multicast_group_event(arg);
+	shared->mdb->free_member = kept;
+	return 0;
+}
+
+static uint16_t segment_of(uint16_t of)
+{
+	uint16_t s = 1;
+
+	while (!shared->segment[s].used || shared->segment[s].network != of)
+		s++;
+	return s;
+}
+
+/* A new member of a known group is not forgotten, nor is who was refused before others joined. */
+static void check_fail_open(void)
+{
+	struct event event = {.type = EVENT_GROUP,
+	        .port = NEVER,
+	        .segment = segment_of(network),
+	        .action = MULTICAST_JOIN};
+
+	to_ports(A, data6(A, "ff05::1"), BIT(B) | BIT(ROUTER));
+	assert_false(status(network, true).overflow);
+	assert_int_equal(pr_ip_parse("ff05::1", &event.address), 0);
+	tables_call(join_without_room, &event);
+	assert_true(status(network, true).overflow);
+	to_ports(A, data6(A, "ff05::1"), ALL & ~BIT(A));
+	to_ports(A, data6(A, "ff05::9"), ALL & ~BIT(A));
+	to_ports(A, mld(A, "ff05::1", 131, "ff05::1"), BIT(ROUTER));
+	to_ports(B, data4(B, "239.3.0.3"), BIT(C) | BIT(ROUTER) | BIT(OTHER));
+	run(C, igmp(C, "224.0.0.2", 0x17, 0, "239.3.0.0"));
+	eventually((run(A, report4(A, "239.4.0.15")), shared->mdb->n_groups == 16));
+	to_ports(B, data4(B, "239.4.0.15"), ALL & ~BIT(B));
+}
+
 /* A port's limit is its own matter; a full table lets unknown groups go to all. */
 static void test_limits(void **state)
 {
@@ -608,6 +650,7 @@ static void test_limits(void **state)
 	run(OTHER, query4(OTHER, "198.18.0.1", "0.0.0.0"));
 	run(ROUTER, query4(ROUTER, "198.18.0.5", "0.0.0.0"));
 	run(ROUTER, mld(ROUTER, "ff02::1", 130, "::"));
+	run(B, mld(B, "ff05::1", 131, "ff05::1"));
 	for (unsigned n = 0; n < 6; n++) {
 		snprintf(group, sizeof(group), "239.3.0.%u", n % 5);
 		run(C, report4(C, group));
@@ -628,6 +671,7 @@ static void test_limits(void **state)
 	to_ports(B, data4(B, "239.3.0.3"), BIT(C) | BIT(ROUTER) | BIT(OTHER));
 	to_ports(B, data6(B, "ff05::9"),
 	        BIT(ROUTER)); /* the other family has room, for all we know */
+	check_fail_open();
 }
 
 /* More than a port may say in a second is neither told nor sent on, and counted. */
