@@ -317,7 +317,7 @@ struct dp_multicast_segment {
 	uint16_t network, vlan;
 	bool v6;
 	bool active;   /* groups go to members only; else all is flooded */
-	bool overflow; /* some group found no room: unknown ones are flooded */
+	bool overflow; /* some group or member found no room: unknown or all ones are flooded */
 	bool querying; /* we ask */
 	bool other;    /* somebody else does, at querier behind querier_port */
 	struct pr_ip querier;

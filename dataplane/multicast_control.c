@@ -61,6 +61,8 @@ void multicast_publish(uint16_t index)
 			snoop |= SNOOP_ACTIVE(v6);
 		if (now < family->overflow_until)
 			snoop |= SNOOP_OVERFLOW(v6);
+		if (now < family->full_until)
+			snoop |= SNOOP_FULL(v6);
 	}
 	if (atomic_load_explicit(&shared->segment[index].snoop, memory_order_relaxed) != snoop)
 		atomic_store_explicit(&shared->segment[index].snoop, snoop, memory_order_relaxed);
@@ -223,15 +225,19 @@ void multicast_port_gone(uint16_t port)
 
 /* ---- what hosts say ---- */
 
-static void refused(struct multicast_family *family, struct port_control *port, int rc)
+static void refused(struct multicast_family *family, struct port_control *port, bool known, int rc)
 {
+	uint64_t until = tables_now() + multicast_membership_ms(family);
+
 	port->multicast_refused++;
 	if (rc == -EDQUOT)
 		return;
-	/* Its members would get nothing: unknown groups go to all until it may have been said
-	 * again.
-	 */
-	family->overflow_until = tables_now() + multicast_membership_ms(family);
+	/* The member would get nothing: unknown groups, or if others are members of this one all
+	 * groups, go to all until it may have been said again. */
+	if (known)
+		family->full_until = until;
+	else
+		family->overflow_until = until;
 	dp_log(LOG_WARNING, "multicast table is full (%u groups): raise limits.multicastGroups",
 	        shared->mdb->max_groups);
 }
@@ -254,7 +260,7 @@ static void leave(uint16_t index, const struct event *event, const struct mdb_ke
 void multicast_group_event(const struct event *event)
 {
 	struct port_control *port = port_at(event->port);
-	bool v6 = event->address.family == AF_INET6;
+	bool v6 = event->address.family == AF_INET6, known;
 	struct multicast_family *family;
 	struct mdb_key key;
 	uint16_t tag;
@@ -268,13 +274,19 @@ void multicast_group_event(const struct event *event)
 		leave(event->segment, event, &key, v6);
 		return;
 	}
+	known = mdb_find(shared->mdb, &key);
 	rc = mdb_join(shared->mdb, &key, event->port, tag, event->version,
 	        tables_now() + multicast_membership_ms(family),
 	        port->spec.multicast_limit ? port->spec.multicast_limit : UINT32_MAX);
 	if (rc < 0) {
-		refused(family, port, rc);
-		multicast_publish(event->segment);
+		refused(family, port, known, rc);
+	} else if (rc && !known && family->full_until < family->overflow_until) {
+		/* It may be one that was refused to others, who get it as an unknown one. */
+		family->full_until = family->overflow_until;
+	} else {
+		return;
 	}
+	multicast_publish(event->segment);
 }
 
 /* ---- time ---- */

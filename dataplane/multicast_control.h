@@ -35,7 +35,8 @@ struct multicast_family {
 	uint8_t startup;    /* queries that come at shorter intervals */
 	uint64_t query_ms;  /* our next one */
 	uint64_t active_ms; /* from when on hosts have had time to answer; 0: nobody asks */
-	uint64_t overflow_until;
+	/* Joins were refused, of unknown groups and of known ones: flooded until then. */
+	uint64_t overflow_until, full_until;
 };
 
 struct multicast_segment {

@@ -61,7 +61,7 @@ static void describe(struct dp_multicast_segment *to, uint16_t index, bool v6)
 	        .vlan = shared->segment[index].vlan,
 	        .v6 = v6,
 	        .active = snoop & SNOOP_ACTIVE(v6),
-	        .overflow = snoop & SNOOP_OVERFLOW(v6),
+	        .overflow = snoop & (SNOOP_OVERFLOW(v6) | SNOOP_FULL(v6)),
 	        .querying = family->querying,
 	        .other = tables_now() < family->other_until,
 	        .querier = family->querier,

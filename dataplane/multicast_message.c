@@ -295,6 +295,16 @@ static void parse_pim6(
 	m->kind = MULTICAST_HELLO;
 }
 
+/* A packet or first fragment that does not show which ICMPv6 message it is, or what it is at all
+ * (RFC 7112, RFC 6980): hosts would find MLD in it once it is put together. Of later fragments the
+ * first is what counts, unless one is in another. */
+static bool is_hidden(const uint8_t *ip6, unsigned total, const struct ip6_upper *upper)
+{
+	if (upper->fragment)
+		return !(load_be16(ip6 + ip6_find_fragment(ip6, total).at + 2) & 0xfff8);
+	return !upper->offset || (upper->protocol == IPPROTO_ICMPV6 && upper->offset >= total);
+}
+
 /* RFC 3810 section 5: hop limit 1, a link-local source (or none, RFC 3590), router alert. */
 static void parse6(
         const uint8_t *ip6, unsigned length, uint32_t offload, struct multicast_message *m)
@@ -312,8 +322,11 @@ static void parse6(
 		return;
 	}
 	upper = ip6_find_upper(ip6, total);
-	if (upper.protocol != IPPROTO_ICMPV6 || upper.fragment || !upper.offset ||
-	        upper.offset >= total || !is_mld(ip6[upper.offset]))
+	if (is_hidden(ip6, total, &upper)) {
+		m->kind = MULTICAST_INVALID;
+		return;
+	}
+	if (upper.protocol != IPPROTO_ICMPV6 || upper.fragment || !is_mld(ip6[upper.offset]))
 		return;
 	m->kind = MULTICAST_INVALID;
 	if (upper.field != IP6_BYTES || ip6[6] != IPPROTO_HOPOPTS || total < upper.offset + 8u ||

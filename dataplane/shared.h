@@ -178,6 +178,7 @@ struct port {
 #define SNOOP_ON           0x01
 #define SNOOP_ACTIVE(v6)   (0x02u << (v6)) /* hosts are asked: groups go to members only */
 #define SNOOP_OVERFLOW(v6) (0x08u << (v6)) /* some group has no room: unknown ones are flooded */
+#define SNOOP_FULL(v6)     (0x20u << (v6)) /* some member of a known group has none: all are */
 
 /* A broadcast domain: (network, VLAN). Routed networks have exactly one. */
 struct segment {

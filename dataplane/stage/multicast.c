@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* multicast: IGMP and MLD snooping (RFC 4541). Groups go to their members and to routers, reports
  * to routers; what hosts and routers say is told to the tables thread. Only frames to group
- * addresses in networks with snooping come here. */
+ * addresses, broadcasts among them, in networks with snooping come here. */
 #include <rte_ether.h>
 
 #include "dataplane/multicast_message.h"
@@ -30,7 +30,8 @@ static struct event event_of(const struct batch *batch, uint64_t i, uint32_t typ
 	};
 }
 
-static void tell_report(struct worker *worker, const struct batch *batch, uint64_t i,
+/* False: the port has said more than it may, and only a part of this was told. */
+static bool tell_report(struct worker *worker, const struct batch *batch, uint64_t i,
         struct multicast_message *message)
 {
 	struct token_bucket *bucket = &shared->port[batch->in_port[i]].report_bucket;
@@ -43,12 +44,13 @@ static void tell_report(struct worker *worker, const struct batch *batch, uint64
 			continue;
 		if (!token_bucket_take(bucket, worker->now, 1)) {
 			counter_add(&worker->counters.multicast_lost, message->left + 1);
-			return;
+			return false;
 		}
 		event.address = record.group;
 		event.action = (uint8_t)record.action;
 		tell(worker, &event);
 	}
+	return true;
 }
 
 static void tell_query(struct worker *worker, const struct batch *batch, uint64_t i,
@@ -83,12 +85,22 @@ static void handle_report(struct worker *worker, struct batch *batch, uint64_t i
 {
 	const struct segment *segment = &shared->segment[batch->segment[i]];
 
-	tell_report(worker, batch, i, message);
-	if (!(snoop & SNOOP_ACTIVE(message->v6)))
+	/* What we can not count must not count elsewhere: one pod would use up what the port to us
+	 * may say on every other node, and silence all of ours there. */
+	if (!tell_report(worker, batch, i, message))
+		batch_drop(batch, i, PR_DROP_FLOOD_LIMIT);
+	else if (!(snoop & SNOOP_ACTIVE(message->v6)))
 		batch_next(batch, i, PR_STAGE_FLOOD);
 	else /* RFC 4541 2.1.1 (1): other hosts would keep silent */
 		flood_to(worker, batch, i, load_list(&segment->routers[message->v6]), NULL,
 		        PR_DROP_COUNT);
+}
+
+static bool is_broadcast(const struct batch *batch, uint64_t i)
+{
+	const uint8_t *head = batch->head[i];
+
+	return head[0] == 0xff && !memcmp(head, head + 1, 5);
 }
 
 /* Returns whether the frame is none of the messages that have an end here. */
@@ -97,6 +109,9 @@ static bool handle_message(struct worker *worker, struct batch *batch, uint64_t 
 {
 	bool may_query = port_flags(&shared->port[batch->in_port[i]]) & PORT_MAY_QUERY;
 
+	/* Hosts believe these too, and everybody gets them: nobody says such things that way. */
+	if (message->kind != MULTICAST_DATA && is_broadcast(batch, i))
+		message->kind = MULTICAST_INVALID;
 	switch (message->kind) {
 	case MULTICAST_DATA:
 		return true;
@@ -166,8 +181,8 @@ static void forward_group(struct worker *worker, struct batch *batch, uint64_t i
 	const struct segment *segment = &shared->segment[batch->segment[i]];
 	const struct members *members;
 
-	/* Nobody asks hosts: they need not say what they want. */
-	if (!(snoop & SNOOP_ACTIVE(v6))) {
+	/* Nobody asks hosts, they need not say what they want; or it was said and forgotten. */
+	if ((snoop & (SNOOP_ACTIVE(v6) | SNOOP_FULL(v6))) != SNOOP_ACTIVE(v6)) {
 		batch_next(batch, i, PR_STAGE_FLOOD);
 		return;
 	}
@@ -192,7 +207,7 @@ static void multicast4(struct worker *worker, struct batch *batch, uint64_t i, u
 	        !parse_message(worker, batch, i, false, snoop))
 		return;
 	/* A unicast packet to a group's MAC is what clusters send: to everybody, as before. */
-	if (ip[16] >> 4 != 0xe || multicast_is_local4(ip + 16)) {
+	if (ip[16] >> 4 != 0xe || multicast_is_local4(ip + 16) || is_broadcast(batch, i)) {
 		batch_next(batch, i, PR_STAGE_FLOOD);
 		return;
 	}
@@ -212,7 +227,8 @@ static void multicast6(struct worker *worker, struct batch *batch, uint64_t i, u
 	if (ip6[6] != IPPROTO_UDP && ip6[6] != IPPROTO_TCP &&
 	        !parse_message(worker, batch, i, true, snoop))
 		return;
-	if (!ip6_is_multicast(ip6 + 24) || multicast_is_local6(ip6 + 24)) {
+	if (!ip6_is_multicast(ip6 + 24) || multicast_is_local6(ip6 + 24) ||
+	        is_broadcast(batch, i)) {
 		batch_next(batch, i, PR_STAGE_FLOOD);
 		return;
 	}

@@ -18,7 +18,7 @@ static void police_bridged(
 
 	if (!token_bucket_take(bucket, worker->now, 1))
 		batch_drop(batch, i, PR_DROP_FLOOD_LIMIT);
-	else if (class == FLOOD_MULTICAST &&
+	else if (class != FLOOD_UNKNOWN &&
 	         atomic_load_explicit(&segment->snoop, memory_order_relaxed))
 		batch_next(batch, i, PR_STAGE_MULTICAST);
 	else

@@ -57,7 +57,7 @@ struct mdb {
 	uint32_t max_groups, max_members, n_groups, n_members;
 	uint32_t free_group, free_member;
 	uint32_t age_cursor;
-	uint16_t port_groups[MDB_PORTS]; /* how many groups the port is a member of */
+	uint32_t port_groups[MDB_PORTS]; /* how many groups the port is a member of */
 	const struct table_memory *memory;
 	table_retire_fn retire;
 	void *retire_ctx;
@@ -107,13 +107,17 @@ static inline struct mdb_key mdb_key_of(uint16_t segment, const struct pr_ip *gr
 	                                 : mdb_key4(segment, group->v4);
 }
 
+/* Both halves of the product: the last bytes of an IPv6 group are the highest of its word, and a
+ * product alone carries nothing down. The factor is as secret as the seed. */
 static inline uint32_t mdb_hash(const struct mdb *mdb, const struct mdb_key *key)
 {
+	const uint64_t factor = (mdb->seed ^ UINT64_C(0x9e3779b97f4a7c15)) | 1;
 	uint64_t h = mdb->seed;
 
 	for (unsigned n = 0; n < 3; n++) {
-		h = (h ^ key->word[n]) * UINT64_C(0x9e3779b97f4a7c15);
-		h ^= h >> 32;
+		unsigned __int128 product = (unsigned __int128)(h ^ key->word[n]) * factor;
+
+		h = (uint64_t)product ^ (uint64_t)(product >> 64);
 	}
 	return (uint32_t)h & mdb->mask;
 }

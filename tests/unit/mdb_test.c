@@ -297,6 +297,64 @@ static void test_full(void **state)
 	assert_int_equal(errno, EINVAL);
 }
 
+static void free_now(void *ctx, table_free_fn fn, void *owner, uint32_t index)
+{
+	(void)ctx;
+	fn(owner, index);
+}
+
+/* A port in more groups than 16 bits count: its limit holds, and it takes all of them along. */
+static void test_many_groups(void **state)
+{
+	const uint32_t limit = UINT16_MAX + 2;
+	struct mdb *mdb = mdb_create(NULL, 1u << 17, 1u << 17, 6, free_now, NULL, NULL);
+
+	(void)state;
+	for (uint32_t n = 0; n <= limit; n++) {
+		uint8_t group[4] = {239, (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n};
+		struct mdb_key key = mdb_key4(1, group);
+
+		assert_int_equal(mdb_join(mdb, &key, 3, 0, 2, 10, limit), n < limit ? 1 : -EDQUOT);
+	}
+	assert_int_equal(mdb->port_groups[3], limit);
+	assert_int_equal(mdb_port_gone(mdb, 3), limit);
+	assert_int_equal(mdb->n_members, 0);
+	assert_int_equal(mdb->port_groups[3], 0);
+	mdb_destroy(mdb);
+}
+
+/* Groups that follow one another, as applications number them, spread over the chains: as many as
+ * groups, of which none at random would have 17 in 10^9 such tables. */
+static void test_spread(void **state)
+{
+	enum { MANY = 4096 };
+	static unsigned in_chain[MANY];
+
+	(void)state;
+	for (unsigned round = 0; round < 64; round++) {
+		uint64_t seed =
+		        (uint64_t)rnd(1 << 24) << 40 ^ (uint64_t)rnd(1 << 24) << 20 ^ rnd(1 << 24);
+		struct mdb *mdb = mdb_create(NULL, MANY, MANY, seed, free_now, NULL, NULL);
+		unsigned at = round / 2 % 8; /* which bytes count, from the end */
+		unsigned longest = 0;
+
+		memset(in_chain, 0, sizeof(in_chain));
+		for (unsigned n = 0; n < MANY; n++) {
+			uint8_t v6[16] = {0xff, 0x05}, v4[4] = {239, 1};
+			uint8_t *low = round & 1 ? &v6[15 - at] : &v4[3];
+			struct mdb_key key;
+
+			low[0] = (uint8_t)n;
+			low[-1] = (uint8_t)(n >> 8);
+			key = round & 1 ? mdb_key6(1, v6) : mdb_key4(1, v4);
+			if (++in_chain[mdb_hash(mdb, &key)] > longest)
+				longest = in_chain[mdb_hash(mdb, &key)];
+		}
+		assert_true(longest <= 16);
+		mdb_destroy(mdb);
+	}
+}
+
 /* ---- a reader beside the writer ---- */
 
 static _Atomic uint64_t quiet; /* the reader's turns */
@@ -364,6 +422,8 @@ int main(void)
 	        cmocka_unit_test(test_model),
 	        cmocka_unit_test(test_slices),
 	        cmocka_unit_test(test_full),
+	        cmocka_unit_test(test_many_groups),
+	        cmocka_unit_test(test_spread),
 	        cmocka_unit_test(test_reader),
 	};
 

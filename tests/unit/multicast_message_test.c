@@ -375,6 +375,54 @@ static void test_mld_malformed(void **state)
 	expect_kind(true, MULTICAST_DATA);
 }
 
+/* Headers behind one with router alert, of which the first is `next`; what is in a frame behind the
+ * packet does not count. */
+static void chain(uint8_t next, const char *headers)
+{
+	mld("fe80::2", "ff02::1", headers);
+	hex(packet + 48, headers); /* without the checksum */
+	packet[40] = next;
+	memset(packet + length, 0x80, 8);
+	length += 8;
+}
+
+/* Fragments that only show what they are once they are together. */
+static void test_mld_hidden(void **state)
+{
+	static const char *const hidden[] = {
+	        "3a 00 0001 00000007",                      /* ends before the message */
+	        "3a 00 0001 00000007 82 00 0000 03e8 0000", /* a query */
+	        "3c 00 0001 00000007 3a 00 0104 00000000",  /* options, and nothing behind */
+	        "3c 00 0001 00000007 3a 01 010c 00000000",  /* they end in the next one */
+	        "2c 00 0001 00000007 3a 00 0008 00000008",  /* a fragment in a fragment */
+	        "2c 00 0001 00000007 3a 00 0001 00000008",  /* the same, the first one */
+	        "3a 00 0000 00000007",                      /* the only one */
+	};
+	static const char *const seen[] = {
+	        "3a 00 0001 00000007 80 00 0000 0001 0001", /* an echo request */
+	        "3a 00 0009 00000007 82 00 0000 03e8 0000", /* its second part, whatever is in it */
+	        "11 00 0001 00000007",                      /* UDP */
+	        "11 00 0009 00000007",
+	        "3c 00 0001 00000007 3a 00 0104 00000000 80 00 0000 0001 0001",
+	};
+
+	(void)state;
+	for (unsigned n = 0; n < sizeof(hidden) / sizeof(hidden[0]); n++) {
+		chain(IPPROTO_FRAGMENT, hidden[n]);
+		expect_kind(true, MULTICAST_INVALID);
+	}
+	for (unsigned n = 0; n < sizeof(seen) / sizeof(seen[0]); n++) {
+		chain(IPPROTO_FRAGMENT, seen[n]);
+		expect_kind(true, MULTICAST_DATA);
+	}
+	chain(IPPROTO_ICMPV6, "");
+	expect_kind(true, MULTICAST_INVALID);
+	chain(IPPROTO_DSTOPTS, "3a 09 0104 00000000");
+	expect_kind(true, MULTICAST_INVALID);
+	chain(IPPROTO_NONE, "");
+	expect_kind(true, MULTICAST_DATA);
+}
+
 static void test_hello(void **state)
 {
 	(void)state;
@@ -457,6 +505,7 @@ int main(void)
 	        cmocka_unit_test(test_offload),
 	        cmocka_unit_test(test_mld),
 	        cmocka_unit_test(test_mld_malformed),
+	        cmocka_unit_test(test_mld_hidden),
 	        cmocka_unit_test(test_hello),
 	        cmocka_unit_test(test_own_queries),
 	        cmocka_unit_test(test_random),

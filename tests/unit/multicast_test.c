@@ -480,6 +480,41 @@ static void test_others(void **state)
 	to_ports(A, igmp(A, "224.0.0.4", 0x13, 0, "0.0.0.0"), ALL & ~BIT(A));
 }
 
+static struct frame to_all(struct frame f)
+{
+	memset(f.bytes, 0xff, 6);
+	return f;
+}
+
+/* Hosts believe what comes by broadcast too: such messages die, data goes to all. */
+static void test_broadcast(void **state)
+{
+	uint64_t events = shared->mdb->n_members;
+	struct frame pim = frame4(ROUTER, "224.0.0.13", IPPROTO_PIM, 8);
+
+	(void)state;
+	dies(A, to_all(query4(A, "0.0.0.1", "0.0.0.0")), PR_DROP_MULTICAST_INVALID);
+	dies(A, to_all(query4(A, "0.0.0.1", "239.0.0.1")), PR_DROP_MULTICAST_INVALID);
+	dies(A, to_all(report4(A, "239.0.0.99")), PR_DROP_MULTICAST_INVALID);
+	dies(A, to_all(igmp(A, "224.0.0.2", 0x17, 0, "239.0.0.1")), PR_DROP_MULTICAST_INVALID);
+	dies(A, to_all(igmp(A, "224.0.0.4", 0x13, 0, "0.0.0.0")), PR_DROP_MULTICAST_INVALID);
+	dies(A, to_all(mld(A, "ff02::1", 130, "::")), PR_DROP_MULTICAST_INVALID);
+	dies(A, to_all(mld(A, "ff05::99", 131, "ff05::99")), PR_DROP_MULTICAST_INVALID);
+	/* Nor from who may ask. */
+	dies(ROUTER, to_all(query4(ROUTER, "198.18.0.5", "0.0.0.0")), PR_DROP_MULTICAST_INVALID);
+	pim.bytes[34] = 0x20;
+	finish_igmp(&pim);
+	dies(ROUTER, to_all(pim), PR_DROP_MULTICAST_INVALID);
+	to_ports(A, to_all(data4(A, "255.255.255.255")), ALL & ~BIT(A));
+	to_ports(A, to_all(data4(A, "239.0.0.1")), ALL & ~BIT(A));
+	to_ports(A, to_all(data6(A, "ff05::1")), ALL & ~BIT(A));
+	assert_int_equal(shared->mdb->n_members, events);
+	/* A group's address that only begins like it. */
+	pim = to_all(data4(A, "239.0.0.2"));
+	pim.bytes[5] = 1;
+	to_ports(A, pim, BIT(ROUTER));
+}
+
 static void test_malformed(void **state)
 {
 	struct frame f = report4(A, "239.0.0.77");
@@ -563,6 +598,48 @@ static void test_leave(void **state)
 	to_ports(A, data4(A, "239.0.0.3"), BIT(ROUTER) | BIT(OTHER));
 }
 
+/* As if each membership that the table has room for were there. */
+static int join_without_room(void *arg)
+{
+	uint32_t kept = shared->mdb->free_member;
+
+	shared->mdb->free_member = MDB_NONE;
+	multicast_group_event(arg);
+	shared->mdb->free_member = kept;
+	return 0;
+}
+
+static uint16_t segment_of(uint16_t of)
+{
+	uint16_t s = 1;
+
+	while (!shared->segment[s].used || shared->segment[s].network != of)
+		s++;
+	return s;
+}
+
+/* A new member of a known group is not forgotten, nor is who was refused before others joined. */
+static void check_fail_open(void)
+{
+	struct event event = {.type = EVENT_GROUP,
+	        .port = NEVER,
+	        .segment = segment_of(network),
+	        .action = MULTICAST_JOIN};
+
+	to_ports(A, data6(A, "ff05::1"), BIT(B) | BIT(ROUTER));
+	assert_false(status(network, true).overflow);
+	assert_int_equal(pr_ip_parse("ff05::1", &event.address), 0);
+	tables_call(join_without_room, &event);
+	assert_true(status(network, true).overflow);
+	to_ports(A, data6(A, "ff05::1"), ALL & ~BIT(A));
+	to_ports(A, data6(A, "ff05::9"), ALL & ~BIT(A));
+	to_ports(A, mld(A, "ff05::1", 131, "ff05::1"), BIT(ROUTER));
+	to_ports(B, data4(B, "239.3.0.3"), BIT(C) | BIT(ROUTER) | BIT(OTHER));
+	run(C, igmp(C, "224.0.0.2", 0x17, 0, "239.3.0.0"));
+	eventually((run(A, report4(A, "239.4.0.15")), shared->mdb->n_groups == 16));
+	to_ports(B, data4(B, "239.4.0.15"), ALL & ~BIT(B));
+}
+
 /* A port's limit is its own matter; a full table lets unknown groups go to all. */
 static void test_limits(void **state)
 {
@@ -573,6 +650,7 @@ static void test_limits(void **state)
 	run(OTHER, query4(OTHER, "198.18.0.1", "0.0.0.0"));
 	run(ROUTER, query4(ROUTER, "198.18.0.5", "0.0.0.0"));
 	run(ROUTER, mld(ROUTER, "ff02::1", 130, "::"));
+	run(B, mld(B, "ff05::1", 131, "ff05::1"));
 	for (unsigned n = 0; n < 6; n++) {
 		snprintf(group, sizeof(group), "239.3.0.%u", n % 5);
 		run(C, report4(C, group));
@@ -593,18 +671,26 @@ static void test_limits(void **state)
 	to_ports(B, data4(B, "239.3.0.3"), BIT(C) | BIT(ROUTER) | BIT(OTHER));
 	to_ports(B, data6(B, "ff05::9"),
 	        BIT(ROUTER)); /* the other family has room, for all we know */
+	check_fail_open();
 }
 
-/* More than a port may say in a second is not told, and counted. */
+/* More than a port may say in a second is neither told nor sent on, and counted. */
 static void test_report_flood(void **state)
 {
 	struct frame f = report4(B, "239.0.0.1");
 	uint64_t before = worker->counters.multicast_lost;
+	unsigned passed = 0;
 
 	(void)state;
-	for (unsigned n = 0; n < 4000; n++)
-		run_quietly(B, &f);
+	for (unsigned n = 0; n < 4000; n++) {
+		unsigned reason = run_quietly(B, &f);
+
+		assert_int_equal(went == 0, reason == PR_DROP_FLOOD_LIMIT);
+		assert_true(reason == PR_DROP_COUNT || reason == PR_DROP_FLOOD_LIMIT);
+		passed += reason == PR_DROP_COUNT;
+	}
 	assert_true(worker->counters.multicast_lost > before + 1000);
+	assert_true(passed < 3000);
 	assert_true(rte_ring_count(worker->events) <= EVENT_RING / 2);
 	deliver();
 	/* The others' reports are heard. */
@@ -718,6 +804,7 @@ int main(void)
 	        cmocka_unit_test(test_groups),
 	        cmocka_unit_test(test_groups6),
 	        cmocka_unit_test(test_others),
+	        cmocka_unit_test(test_broadcast),
 	        cmocka_unit_test(test_malformed),
 	        cmocka_unit_test(test_long_report),
 	        cmocka_unit_test(test_election),
