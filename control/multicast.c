@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUERY_INTERVAL  125
-#define MULTICAST_LIMIT 256
-#define PAUSE           1 /* 01:80:c2:00:00:01: IEEE 802.3 annex 31B, never beyond a link */
+#define QUERY_INTERVAL      125
+#define MULTICAST_LIMIT_POD 256
+#define PAUSE               1 /* 01:80:c2:00:00:01: IEEE 802.3 annex 31B, never beyond a link */
 
 /* ---- link-local protocols of IEEE 802.1Q table 8-1 ---- */
 
@@ -135,7 +135,8 @@ int multicast_parse_port(struct request *request, struct dp_port_spec *spec, boo
 		if (!strcmp(router, router_values[n]))
 			spec->multicast_router = (enum dp_multicast_router)n;
 	spec->multicast_fast_leave = json_bool(params, "multicastFastLeave", false);
-	spec->multicast_limit = (uint32_t)json_integer(params, "multicastLimit", MULTICAST_LIMIT);
+	spec->multicast_limit = (uint32_t)json_integer(
+	        params, "multicastLimit", spec->kind == DP_PORT_ETH ? 0 : MULTICAST_LIMIT_POD);
 	return 0;
 }
 

@@ -85,7 +85,7 @@ static const struct verb_field port_add[] = {
 	FIELD("copyRate", VERB_INTEGER, "copies a second that are made of all these; 0: unlimited (bridged networks)", RANGE(0, RATE_MAX), .fallback = "0"),
 	FIELD("multicastRouter", VERB_ENUM, "whether multicast routers are behind it; auto: if one is heard, from a pod only if trusted (bridged networks)", .values = multicast_routers, .fallback = "auto"),
 	FIELD("multicastFastLeave", VERB_BOOL, "one host is behind it: a leave ends its membership at once (bridged networks)", .fallback = "false"),
-	FIELD("multicastLimit", VERB_INTEGER, "multicast groups that it may join; 0: unlimited (bridged networks)", RANGE(0, 65536), .fallback = "256"),
+	FIELD("multicastLimit", VERB_INTEGER, "multicast groups that it may join; 0: unlimited (bridged networks)", RANGE(0, 65536), .fallback = "256; eth: 0"),
 	FIELD("socket", VERB_PATH, "the vhost-user socket", REQUIRED, .only = "vhost-user"),
 	FIELD("mode", VERB_ENUM, "client: the pod serves the socket; server: we do", .values = socket_modes, .only = "vhost-user", .fallback = "client"),
 	FIELD("queues", VERB_INTEGER, "queue pairs", RANGE(1, PR_QUEUES_MAX), .only = "vhost-user", .fallback = "1"),

@@ -227,10 +227,12 @@ void multicast_port_gone(uint16_t port)
 
 static void refused(struct multicast_family *family, struct port_control *port, bool known, int rc)
 {
-	uint64_t until = tables_now() + multicast_membership_ms(family);
+	uint64_t now = tables_now(), until = now + multicast_membership_ms(family);
+	bool began = now < family->overflow_until || now < family->full_until;
 
 	port->multicast_refused++;
-	if (rc == -EDQUOT)
+	/* One host's own matter; behind a device another may have used up what this one needs. */
+	if (rc == -EDQUOT && port->spec.kind != DP_PORT_ETH)
 		return;
 	/* The member would get nothing: unknown groups, or if others are members of this one all
 	 * groups, go to all until it may have been said again. */
@@ -238,8 +240,15 @@ static void refused(struct multicast_family *family, struct port_control *port, 
 		family->full_until = until;
 	else
 		family->overflow_until = until;
-	dp_log(LOG_WARNING, "multicast table is full (%u groups): raise limits.multicastGroups",
-	        shared->mdb->max_groups);
+	if (began) /* guests could fill the log */
+		return;
+	if (rc == -EDQUOT)
+		dp_log(LOG_WARNING, "port %s has all %u multicast groups of its multicastLimit",
+		        port->spec.name, port->spec.multicast_limit);
+	else
+		dp_log(LOG_WARNING,
+		        "multicast table is full (%u groups): raise limits.multicastGroups",
+		        shared->mdb->max_groups);
 }
 
 /* RFC 3376 6.4.2: who asks gives others behind the port time to say that they are still there. When

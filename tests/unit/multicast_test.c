@@ -738,6 +738,35 @@ static void test_port_gone(void **state)
 	assert_int_equal(shared->mdb->n_members, 1);
 }
 
+static int set_kind(void *arg)
+{
+	port_at(C)->spec.kind = *(const enum dp_port_kind *)arg;
+	return 0;
+}
+
+/* A port at its limit that leads to many hosts: those that come too late get what they want. */
+static void test_limit_of_device(void **state)
+{
+	enum dp_port_kind kind = DP_PORT_ETH;
+	char group[32];
+
+	(void)state;
+	run(ROUTER, query4(ROUTER, "198.18.0.5", "0.0.0.0"));
+	for (unsigned n = 0; n < 5; n++) {
+		snprintf(group, sizeof(group), "239.3.0.%u", n);
+		run(C, report4(C, group));
+	}
+	assert_int_equal(shared->mdb->port_groups[C], 4);
+	assert_false(status(network, false).overflow);
+	tables_call(set_kind, &kind);
+	run(C, report4(C, "239.3.0.4"));
+	kind = DP_PORT_VHOST_USER;
+	tables_call(set_kind, &kind);
+	assert_true(status(network, false).overflow);
+	to_ports(A, data4(A, "239.3.0.4"), ALL & ~(BIT(A) | BIT(OTHER)));
+	to_ports(A, data4(A, "239.3.0.3"), BIT(C) | BIT(ROUTER));
+}
+
 /* Whoever sends LLDP here is heard; PAUSE and all else is not, whatever the network says. */
 static void test_link_local_frames(void **state)
 {
@@ -813,6 +842,7 @@ int main(void)
 	        cmocka_unit_test(test_report_flood),
 	        cmocka_unit_test(test_expiry),
 	        cmocka_unit_test(test_port_gone),
+	        cmocka_unit_test(test_limit_of_device),
 	        cmocka_unit_test(test_link_local_frames),
 	        cmocka_unit_test(test_own_querier),
 	};

@@ -86,6 +86,11 @@ static void multicast_and_rates(void **state)
 	assert_int_equal(spec->own_rates + spec->copy_rate, 0);
 	assert_int_equal(spec->multicast_router, DP_MULTICAST_AUTO);
 	assert_int_equal(spec->multicast_limit, 256);
+	call_ok("port.add", "{'name':'e','kind':'eth','network':'red','device':'net_null7'}");
+	assert_int_equal(fake_dp_port("e")->multicast_limit, 0);
+	call_ok("port.add", "{'name':'f','kind':'eth','network':'red','device':'net_null8',"
+	                    "'multicastLimit':9}");
+	assert_int_equal(fake_dp_port("f")->multicast_limit, 9);
 	/* Not given is not 0. */
 	call_refused(PR_ERR_EXISTS, "broadcastRate", "", "port.add",
 	        "{'name':'q','kind':'vhost-user','network':'red','socket':'%s/q',"
