@@ -93,8 +93,7 @@ static void insert(struct worker *worker, struct batch *batch, uint64_t i, bool 
 	for (unsigned n = 0; n < TRIES && outcome == REASSEMBLY_AGAIN; n++) {
 		outcome = reassembly_insert(shared->reassembly, fragment, worker->now, &taken);
 		if (outcome != REASSEMBLY_WHOLE)
-			lose(worker, batch->in_port[i], &taken, taken.n,
-			        reassemble_reason(taken.why));
+			lose(worker, taken.port, &taken, taken.n, reassemble_reason(taken.why));
 	}
 	switch (outcome) {
 	case REASSEMBLY_HELD:

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#define SHARE 4 /* a port has at most 1/SHARE of everything */
-
 /* ---- locks ---- */
 
 /* The tables thread holds it for a few hundred instructions at most, but may lose its CPU
@@ -57,31 +55,51 @@ static bool sum_reserve(uint32_t *sum, uint32_t n, uint32_t max)
 	return false;
 }
 
-/* What a port may have: a quarter, and no more than is free. */
-static uint32_t allowance(const uint32_t *sum, uint32_t max)
+/* Written under the port's lock, read by anybody. */
+static void port_count(struct reassembly_port *port, enum reassembly_bound bound, int64_t n)
 {
-	uint32_t used = __atomic_load_n(sum, __ATOMIC_RELAXED);
-	uint32_t left = used < max ? max - used : 0;
-
-	return left < max / SHARE ? left : max / SHARE;
+	__atomic_store_n(&port->count[bound], (uint32_t)(port->count[bound] + n), __ATOMIC_RELAXED);
 }
 
-static bool has_room(const struct reassembly *table, const struct reassembly_port *port, bool fresh,
+/* Whether a port may have n more: of a quarter, and no more than is free; but what each port is
+ * sure of it may have even of the last that is free. */
+static bool may_have(const struct reassembly *table, const struct reassembly_port *port,
+        enum reassembly_bound bound, uint32_t n)
+{
+	uint32_t max = table->max[bound], wanted = port->count[bound] + n;
+	uint32_t used = __atomic_load_n(&table->sum[bound], __ATOMIC_RELAXED);
+	uint32_t left = used < max ? max - used : 0;
+
+	return wanted <= max / REASSEMBLY_SHARE &&
+	       (wanted <= left || (n <= left && wanted <= table->sure[bound]));
+}
+
+/* What the fragment is refused for: a bound, or REASSEMBLY_BOUNDS for nothing. */
+static enum reassembly_bound what_is_short(const struct reassembly *table,
+        const struct reassembly_port *port, bool fresh, const struct reassembly_fragment *fragment)
+{
+	if (fresh && !may_have(table, port, REASSEMBLY_DATAGRAMS, 1))
+		return REASSEMBLY_DATAGRAMS;
+	if (!may_have(table, port, REASSEMBLY_PACKETS, 1))
+		return REASSEMBLY_PACKETS;
+	if (!may_have(table, port, REASSEMBLY_BYTES, fragment->size))
+		return REASSEMBLY_BYTES;
+	return REASSEMBLY_BOUNDS;
+}
+
+/* What the port has of it once it has the fragment. Any thread. */
+static uint32_t wanted_by(const struct reassembly_port *port, enum reassembly_bound bound,
         const struct reassembly_fragment *fragment)
 {
-	const struct reassembly_config *max = &table->config;
-
-	if (fresh && port->datagrams >= allowance(&table->datagrams, max->datagrams))
-		return false;
-	return port->packets < allowance(&table->packets, max->packets) &&
-	       port->bytes + fragment->size <= allowance(&table->bytes, max->bytes);
+	return __atomic_load_n(&port->count[bound], __ATOMIC_RELAXED) +
+	       (bound == REASSEMBLY_BYTES ? fragment->size : 1);
 }
 
 static void count_piece(struct reassembly_port *port, struct reassembly_datagram *d,
         const struct reassembly_fragment *fragment)
 {
-	port->packets++;
-	port->bytes += fragment->size;
+	port_count(port, REASSEMBLY_PACKETS, 1);
+	port_count(port, REASSEMBLY_BYTES, fragment->size);
 	d->bytes += fragment->size;
 	d->received += fragment->length;
 	d->marks |= fragment->marks;
@@ -98,10 +116,10 @@ static void take_pieces(struct reassembly *table, struct reassembly_port *port,
 	taken->marks = d->marks;
 	taken->length = d->received;
 	memcpy(taken->piece, d->piece, d->n * sizeof(d->piece[0]));
-	port->packets -= d->n;
-	port->bytes -= d->bytes;
-	sum_take(&table->packets, d->n);
-	sum_take(&table->bytes, d->bytes);
+	port_count(port, REASSEMBLY_PACKETS, -(int64_t)d->n);
+	port_count(port, REASSEMBLY_BYTES, -(int64_t)d->bytes);
+	sum_take(&table->sum[REASSEMBLY_PACKETS], d->n);
+	sum_take(&table->sum[REASSEMBLY_BYTES], d->bytes);
 	d->n = 0;
 	d->bytes = 0;
 }
@@ -160,8 +178,8 @@ static struct reassembly_datagram *begin(struct reassembly *table, struct reasse
 	else
 		table->datagram[port->newest].newer = index;
 	port->newest = index;
-	__atomic_store_n(&port->datagrams, port->datagrams + 1, __ATOMIC_RELAXED);
-	sum_add(&table->datagrams, 1);
+	port_count(port, REASSEMBLY_DATAGRAMS, 1);
+	sum_add(&table->sum[REASSEMBLY_DATAGRAMS], 1);
 	return d;
 }
 
@@ -190,8 +208,8 @@ static void unlink_datagram(
 		port->newest = d->older;
 	else
 		table->datagram[d->newer].older = d->older;
-	__atomic_store_n(&port->datagrams, port->datagrams - 1, __ATOMIC_RELAXED);
-	sum_take(&table->datagrams, 1);
+	port_count(port, REASSEMBLY_DATAGRAMS, -1);
+	sum_take(&table->sum[REASSEMBLY_DATAGRAMS], 1);
 }
 
 /* The whole of it: pieces to the caller, the rest to the free ones. */
@@ -286,10 +304,11 @@ static enum reassembly_outcome add(struct reassembly *table, struct reassembly_p
 	if (d->n == REASSEMBLY_PIECES)
 		return refuse(table, port, d, REASSEMBLY_LIMIT, taken);
 	taken->why = REASSEMBLY_LIMIT;
-	if (!sum_reserve(&table->packets, 1, table->config.packets))
+	if (!sum_reserve(&table->sum[REASSEMBLY_PACKETS], 1, table->max[REASSEMBLY_PACKETS]))
 		return REASSEMBLY_REFUSED;
-	if (!sum_reserve(&table->bytes, fragment->size, table->config.bytes)) {
-		sum_take(&table->packets, 1);
+	if (!sum_reserve(
+	            &table->sum[REASSEMBLY_BYTES], fragment->size, table->max[REASSEMBLY_BYTES])) {
+		sum_take(&table->sum[REASSEMBLY_PACKETS], 1);
 		return REASSEMBLY_REFUSED;
 	}
 	put(d, place, fragment);
@@ -317,20 +336,31 @@ static enum reassembly_outcome make_room(struct reassembly *table, struct reasse
 	return REASSEMBLY_AGAIN;
 }
 
+/* *needs: what somebody else should give up for it (then nothing has happened), or
+ * REASSEMBLY_BOUNDS. Nobody does with alone. */
 static enum reassembly_outcome insert(struct reassembly *table, struct reassembly_port *port,
-        const struct reassembly_fragment *fragment, uint64_t now, struct reassembly_taken *taken)
+        const struct reassembly_fragment *fragment, uint64_t now, bool alone,
+        enum reassembly_bound *needs, struct reassembly_taken *taken)
 {
 	uint32_t *bucket = bucket_of(table, port, &fragment->key);
 	uint32_t index = find(table, *bucket, &fragment->key);
 	struct reassembly_datagram *d = index == REASSEMBLY_NONE ? NULL : &table->datagram[index];
+	enum reassembly_bound lacks = REASSEMBLY_BOUNDS;
 
+	*needs = REASSEMBLY_BOUNDS;
 	if (d && is_over(table, d, now)) {
 		taken->why = REASSEMBLY_TIMEOUT;
 		take_out(table, port, d, taken);
 		return REASSEMBLY_AGAIN;
 	}
-	if (!(d && d->refused) && !has_room(table, port, !d, fragment))
-		return make_room(table, port, d, now, taken);
+	if (!(d && d->refused))
+		lacks = what_is_short(table, port, !d, fragment);
+	if (lacks != REASSEMBLY_BOUNDS) {
+		if (alone || wanted_by(port, lacks, fragment) > table->sure[lacks])
+			return make_room(table, port, d, now, taken);
+		*needs = lacks;
+		return REASSEMBLY_AGAIN;
+	}
 	if (!d)
 		d = begin(table, port, bucket, &fragment->key, now);
 	if (!d) {
@@ -340,17 +370,72 @@ static enum reassembly_outcome insert(struct reassembly *table, struct reassembl
 	return add(table, port, d, fragment, taken);
 }
 
+/* ---- from those who have much ---- */
+
+/* The port that has most, where that is more than least. The last one found is good as long as it
+ * has much itself: so a newcomer looks at all ports seldom. REASSEMBLY_NONE: nobody has. */
+static uint32_t who_has_most(struct reassembly *table, enum reassembly_bound bound, uint32_t least)
+{
+	uint32_t most = __atomic_load_n(&table->rich[bound], __ATOMIC_RELAXED);
+	uint32_t n = __atomic_load_n(&table->port[most].count[bound], __ATOMIC_RELAXED);
+
+	if (n > least && n / 2 > table->sure[bound])
+		return most;
+	most = REASSEMBLY_NONE;
+	for (uint32_t p = 0; p < table->config.ports; p++) {
+		n = __atomic_load_n(&table->port[p].count[bound], __ATOMIC_RELAXED);
+		if (n > least) {
+			least = n;
+			most = p;
+		}
+	}
+	if (most != REASSEMBLY_NONE)
+		__atomic_store_n(&table->rich[bound], most, __ATOMIC_RELAXED);
+	return most;
+}
+
+/* With no lock held. False: nobody has more than the port would have. */
+static bool take_from_rich(struct reassembly *table, const struct reassembly_fragment *fragment,
+        enum reassembly_bound bound, uint64_t now, struct reassembly_taken *taken)
+{
+	uint32_t least = wanted_by(&table->port[fragment->port], bound, fragment);
+	uint32_t number = who_has_most(table, bound, least);
+	struct reassembly_port *port;
+	bool found;
+
+	if (number == REASSEMBLY_NONE)
+		return false;
+	port = &table->port[number];
+	if (!try_lock(port))
+		return false;
+	found = port->count[bound] > least &&
+	        make_room(table, port, NULL, now, taken) == REASSEMBLY_AGAIN;
+	unlock(port);
+	taken->port = (uint16_t)number;
+	return found;
+}
+
 enum reassembly_outcome reassembly_insert(struct reassembly *table,
         const struct reassembly_fragment *fragment, uint64_t now, struct reassembly_taken *taken)
 {
 	struct reassembly_port *port = &table->port[fragment->port];
 	enum reassembly_outcome outcome;
+	enum reassembly_bound needs;
 
 	taken->n = 0;
 	taken->why = REASSEMBLY_LIMIT;
+	taken->port = fragment->port;
 	if (!try_lock(port))
 		return REASSEMBLY_BUSY;
-	outcome = insert(table, port, fragment, now, taken);
+	outcome = insert(table, port, fragment, now, false, &needs, taken);
+	unlock(port);
+	if (needs == REASSEMBLY_BOUNDS || take_from_rich(table, fragment, needs, now, taken))
+		return outcome;
+	taken->why = REASSEMBLY_LIMIT;
+	taken->port = fragment->port;
+	if (!try_lock(port))
+		return REASSEMBLY_BUSY;
+	outcome = insert(table, port, fragment, now, true, &needs, taken);
 	unlock(port);
 	return outcome;
 }
@@ -365,6 +450,7 @@ static bool take_oldest(struct reassembly *table, uint16_t number, const uint64_
 	bool found;
 
 	taken->n = 0;
+	taken->port = number;
 	taken->why = now ? REASSEMBLY_TIMEOUT : REASSEMBLY_REMOVED;
 	if (!reassembly_port_count(table, number))
 		return false;

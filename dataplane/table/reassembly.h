@@ -15,7 +15,10 @@
  * Bounds: at most REASSEMBLY_PIECES fragments a datagram; datagrams, fragments and bytes in all;
  * and a port has at most a quarter of each, and never more than is still free: whoever floods
  * leaves as much as he takes, and the next one half of that. A port that wants more loses its own
- * oldest datagram. Time: a datagram has REASSEMBLY_SECONDS from its first fragment on. */
+ * oldest datagram. But with nothing left a port is still sure of REASSEMBLY_SURE datagrams,
+ * REASSEMBLY_PIECES fragments and the bytes of one large datagram: the port that has most loses its
+ * oldest for them, until all have the same. No two locks are held for that either. Time: a datagram
+ * has REASSEMBLY_SECONDS from its first fragment on. */
 #ifndef DATAPLANE_TABLE_REASSEMBLY_H
 #define DATAPLANE_TABLE_REASSEMBLY_H
 
@@ -26,6 +29,7 @@
 #define REASSEMBLY_PIECES  64 /* as many as one is cut into again */
 #define REASSEMBLY_SECONDS 5  /* far more than a path reorders, far less than RFC 8200's 60 */
 #define REASSEMBLY_MAX     65535
+#define REASSEMBLY_SURE    4 /* datagrams that no other port's keep out */
 
 /* All of it is compared: no padding, unused bytes are zero. */
 struct reassembly_key {
@@ -64,6 +68,7 @@ enum reassembly_why {
 /* What left the table: a whole datagram, or one that never will be. The caller's. */
 struct reassembly_taken {
 	enum reassembly_why why; /* not for a whole one */
+	uint16_t port;           /* whose it was; with REASSEMBLY_AGAIN perhaps another port's */
 	unsigned n;
 	uint16_t largest; /* IP packet's bytes of the largest fragment */
 	uint8_t marks;
@@ -99,7 +104,7 @@ void reassembly_destroy(struct reassembly *table);
 uint64_t reassembly_memory(uint32_t datagrams, uint16_t ports);
 
 /* Adds a fragment at time now. After REASSEMBLY_AGAIN the same call again makes progress: each has
- * given up one datagram of the port. Any worker. */
+ * given up one datagram: of the port, or of the one that has most. Any worker. */
 enum reassembly_outcome reassembly_insert(struct reassembly *table,
         const struct reassembly_fragment *fragment, uint64_t now, struct reassembly_taken *taken);
 

@@ -40,6 +40,14 @@ uint64_t reassembly_memory(uint32_t datagrams, uint16_t ports)
 	       (uint64_t)ports * sizeof(struct reassembly_port) + UINT64_C(3) * TABLE_CACHE_LINE;
 }
 
+/* Never more than a quarter: that bound holds as well. */
+static void set_bounds(
+        struct reassembly *table, enum reassembly_bound bound, uint32_t max, uint32_t sure)
+{
+	table->max[bound] = max;
+	table->sure[bound] = sure < max / REASSEMBLY_SHARE ? sure : max / REASSEMBLY_SHARE;
+}
+
 struct reassembly *reassembly_create(
         const struct table_memory *memory, const struct reassembly_config *config)
 {
@@ -50,6 +58,9 @@ struct reassembly *reassembly_create(
 	memset(table, 0, sizeof(*table));
 	table->memory = memory;
 	table->config = *config;
+	set_bounds(table, REASSEMBLY_DATAGRAMS, config->datagrams, REASSEMBLY_SURE);
+	set_bounds(table, REASSEMBLY_PACKETS, config->packets, REASSEMBLY_PIECES);
+	set_bounds(table, REASSEMBLY_BYTES, config->bytes, REASSEMBLY_SURE_BYTES);
 	table->datagram = table_alloc(memory, (size_t)config->datagrams * sizeof(*table->datagram));
 	table->port = table_alloc(memory, (size_t)config->ports * sizeof(*table->port));
 	if (!table->datagram || !table->port) {
@@ -79,7 +90,7 @@ void reassembly_destroy(struct reassembly *table)
 
 uint32_t reassembly_port_count(const struct reassembly *table, uint16_t port)
 {
-	return __atomic_load_n(&table->port[port].datagrams, __ATOMIC_RELAXED);
+	return __atomic_load_n(&table->port[port].count[REASSEMBLY_DATAGRAMS], __ATOMIC_RELAXED);
 }
 
 const struct reassembly_config *reassembly_limits(const struct reassembly *table)
@@ -89,7 +100,7 @@ const struct reassembly_config *reassembly_limits(const struct reassembly *table
 
 void reassembly_stats(const struct reassembly *table, struct reassembly_stats *stats)
 {
-	stats->datagrams = __atomic_load_n(&table->datagrams, __ATOMIC_RELAXED);
-	stats->packets = __atomic_load_n(&table->packets, __ATOMIC_RELAXED);
-	stats->bytes = __atomic_load_n(&table->bytes, __ATOMIC_RELAXED);
+	stats->datagrams = __atomic_load_n(&table->sum[REASSEMBLY_DATAGRAMS], __ATOMIC_RELAXED);
+	stats->packets = __atomic_load_n(&table->sum[REASSEMBLY_PACKETS], __ATOMIC_RELAXED);
+	stats->bytes = __atomic_load_n(&table->sum[REASSEMBLY_BYTES], __ATOMIC_RELAXED);
 }

@@ -13,6 +13,8 @@
 #include "tests/unit/guarded.h"
 
 #define PORTS   5
+#define MANY    16 /* ports of the table */
+#define HOSTILE 12
 #define IDS     12
 #define STEPS   400000
 #define PACKETS 8192
@@ -47,7 +49,7 @@ static void check_taken(void)
 
 static void create(uint32_t datagrams, uint32_t packets, uint32_t bytes)
 {
-	struct reassembly_config config = {.ports = PORTS,
+	struct reassembly_config config = {.ports = MANY,
 	        .datagrams = datagrams,
 	        .packets = packets,
 	        .bytes = bytes,
@@ -64,7 +66,7 @@ static void destroy(void)
 {
 	struct reassembly_stats stats;
 
-	for (uint16_t p = 0; p < PORTS; p++) {
+	for (uint16_t p = 0; p < MANY; p++) {
 		while (reassembly_purge(table, p, &taken)) {
 			assert_int_equal(taken.why, REASSEMBLY_REMOVED);
 			check_taken();
@@ -302,6 +304,104 @@ static void test_many_flood(void **state)
 	destroy();
 }
 
+/* As the stage does: a fragment drives out four datagrams at most. */
+static enum reassembly_outcome insert_tries(const struct reassembly_fragment *fragment)
+{
+	enum reassembly_outcome outcome = REASSEMBLY_AGAIN;
+
+	for (unsigned n = 0; n < 4 && outcome == REASSEMBLY_AGAIN; n++) {
+		outcome = insert(fragment);
+		if (outcome == REASSEMBLY_AGAIN) {
+			assert_int_equal(taken.why, REASSEMBLY_LIMIT);
+			assert_true(taken.port == fragment->port || taken.port < HOSTILE);
+		}
+	}
+	return outcome;
+}
+
+/* Each port in turn takes all that it may have, and then keeps still: a half of what the one before
+ * has left, down to nothing. */
+static void take_all(uint32_t pieces, uint32_t length)
+{
+	for (uint16_t p = 0; p < HOSTILE; p++) {
+		bool full = false;
+
+		for (uint32_t id = 0; !full; id++)
+			for (uint32_t n = 0; n < pieces && !full; n++) {
+				struct reassembly_fragment fragment =
+				        make(p, id, 2 * n * length, length, true);
+
+				full = insert(&fragment) != REASSEMBLY_HELD;
+			}
+	}
+}
+
+/* Ports that come then send datagrams in as many parts, two at a time: all become whole, and what
+ * they need comes from whoever has most. */
+static void expect_newcomers(uint32_t parts, uint32_t length)
+{
+	for (uint32_t id = 0; id < 200; id++) {
+		uint16_t port = (uint16_t)(HOSTILE + id % (MANY - HOSTILE));
+
+		for (uint32_t n = 0; n < parts; n++)
+			for (uint32_t k = 0; k < 2; k++) {
+				struct reassembly_fragment fragment =
+				        make(port, 2 * id + k, n * length, length, n + 1 < parts);
+
+				assert_int_equal(insert_tries(&fragment),
+				        n + 1 < parts ? REASSEMBLY_HELD : REASSEMBLY_WHOLE);
+			}
+		/* Who had all goes on taking what it can get. */
+		for (uint16_t p = 0; p < HOSTILE; p++) {
+			struct reassembly_fragment fragment = make(p, 1000 + id, 0, length, true);
+
+			insert_tries(&fragment);
+		}
+	}
+}
+
+static void expect_bounds(uint32_t datagrams, uint32_t packets, uint32_t bytes)
+{
+	struct reassembly_stats stats;
+	uint32_t most = 0, sum = 0;
+
+	reassembly_stats(table, &stats);
+	assert_in_range(stats.datagrams, 1, datagrams);
+	assert_in_range(stats.packets, 1, packets);
+	assert_in_range(stats.bytes, 1, bytes);
+	for (uint16_t p = 0; p < MANY; p++) {
+		uint32_t n = reassembly_port_count(table, p);
+
+		most = n > most ? n : most;
+		sum += n;
+	}
+	assert_int_equal(sum, stats.datagrams);
+	assert_in_range(most, 1, datagrams / 4);
+}
+
+/* By datagrams, by fragments, and by bytes. */
+static void test_newcomers(void **state)
+{
+	(void)state;
+	create(256, 4096, 1u << 24);
+	take_all(1, 80);
+	expect_newcomers(2, 800);
+	expect_bounds(256, 4096, 1u << 24);
+	destroy();
+
+	create(2048, 2048, 1u << 24);
+	take_all(REASSEMBLY_PIECES, 8);
+	expect_newcomers(REASSEMBLY_PIECES / 2, 800);
+	expect_bounds(2048, 2048, 1u << 24);
+	destroy();
+
+	create(2048, 4096, 1u << 20);
+	take_all(1, 1480);
+	expect_newcomers(8, 4000);
+	expect_bounds(2048, 4096, 1u << 20);
+	destroy();
+}
+
 /* Few datagrams with many or large fragments: packets and bytes are bounded by themselves, and one
  * datagram does not drive itself out. */
 static void test_packets_and_bytes(void **state)
@@ -374,6 +474,7 @@ int main(void)
 	        cmocka_unit_test(test_model),
 	        cmocka_unit_test(test_one_floods),
 	        cmocka_unit_test(test_many_flood),
+	        cmocka_unit_test(test_newcomers),
 	        cmocka_unit_test(test_packets_and_bytes),
 	        cmocka_unit_test(test_pieces),
 	};
