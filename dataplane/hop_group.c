@@ -5,6 +5,7 @@
 #include <rte_malloc.h>
 
 #include "dataplane/hop_group.h"
+#include "dataplane/hop_group_deal.h"
 #include "dataplane/liveness.h"
 #include "dataplane/neighbour_control.h"
 #include "dataplane/next_hop.h"
@@ -13,7 +14,9 @@
 #define KEYS 1024
 
 static struct {
-	struct hop_group *group;   /* [max] */
+	struct hop_group *group;  /* [max] */
+	struct hop_group *making; /* between group_take and group_end */
+	const struct hop_group *like;
 	_Atomic uint16_t *buckets; /* [max * ECMP_BUCKETS_MIN] */
 	uint8_t *home;             /* the same */
 	bool *block_used;          /* [max] */
@@ -99,12 +102,14 @@ int groups_init(unsigned max)
 	for (unsigned n = 0; n < max; n++)
 		groups.group[n].chain = n + 1 < max ? (uint16_t)(n + 2) : 0;
 	groups.unused = max ? 1 : 0;
+	deals_init(groups.group, max);
 	return liveness_init();
 }
 
 void groups_free(void)
 {
 	liveness_free();
+	deals_init(NULL, 0);
 	rte_free(groups.group);
 	rte_free((void *)groups.buckets);
 	rte_free(groups.home);
@@ -133,11 +138,6 @@ static void blocks_mark(const struct hop_group *group, bool used)
 	groups.blocks_used += used ? n : -n;
 }
 
-static _Atomic uint16_t *buckets_of(const struct hop_group *group)
-{
-	return groups.buckets + (size_t)group->block * ECMP_BUCKETS_MIN;
-}
-
 /* A group with room for so many buckets, NULL when there is none. */
 static struct hop_group *group_alloc(uint32_t buckets)
 {
@@ -155,6 +155,7 @@ static struct hop_group *group_alloc(uint32_t buckets)
 	groups.unused = group->chain;
 	memset(group, 0, sizeof(*group));
 	group->block = block;
+	group->buckets = groups.buckets + (size_t)block * ECMP_BUCKETS_MIN;
 	group->layout.buckets = buckets;
 	group->layout.home = groups.home + (size_t)block * ECMP_BUCKETS_MIN;
 	group->layout.member = group->member;
@@ -184,45 +185,6 @@ struct dp_table_fill group_buckets_fill(void)
 {
 	return (struct dp_table_fill){(uint64_t)groups.blocks_used * ECMP_BUCKETS_MIN,
 	        (uint64_t)groups.max * ECMP_BUCKETS_MIN};
-}
-
-/* ---- which member a bucket leads to ---- */
-
-/* Only what differs is stored: workers' copies of the other lines stay. */
-static void deal(const struct hop_group *group)
-{
-	_Atomic uint16_t *buckets = buckets_of(group);
-
-	for (uint32_t b = 0; b < group->layout.buckets; b++) {
-		uint16_t hop = group->member_hop[ecmp_owner(&group->layout, b, group->alive)];
-
-		if (atomic_load_explicit(&buckets[b], memory_order_relaxed) != hop)
-			atomic_store_explicit(&buckets[b], hop, memory_order_release);
-	}
-}
-
-static uint64_t alive_members(const struct hop_group *group)
-{
-	uint64_t alive = 0;
-
-	for (unsigned k = 0; k < group->layout.n; k++)
-		alive |= (uint64_t)liveness_is_alive(group->member_hop[k]) << k;
-	return alive;
-}
-
-void groups_member_changed(uint32_t hop)
-{
-	for (unsigned n = 0; n < groups.max; n++) {
-		struct hop_group *group = &groups.group[n];
-		bool has = false;
-
-		for (unsigned k = 0; group->hop && k < group->layout.n; k++)
-			has |= group->member_hop[k] == hop;
-		if (!has)
-			continue;
-		group->alive = alive_members(group);
-		deal(group);
-	}
 }
 
 unsigned group_choose(const struct hop_group *group, uint32_t hash)
@@ -255,7 +217,7 @@ void group_fill(const struct pr_ip *gateway, struct next_hop *content)
 
 	content->type = NEXT_HOP_GROUP;
 	content->mask = group->layout.buckets - 1;
-	content->buckets = buckets_of(group);
+	content->buckets = group->buckets;
 	content->port = hop_at(group->member_hop[0])->port;
 	for (unsigned k = 1; k < group->layout.n; k++)
 		if (hop_at(group->member_hop[k])->port != content->port)
@@ -325,22 +287,18 @@ static int watch_members(const struct hop_group *group)
 	return 0;
 }
 
-static void fill_layout(struct hop_group *group, const struct hop_group *like)
+static int no_group(struct dp_error *error)
 {
-	if (like)
-		ecmp_fill_from(&group->layout, &like->layout);
-	else
-		ecmp_fill(&group->layout);
-	group->alive = alive_members(group);
-	deal(group);
+	return dp_fail(error, PR_ERR_FULL, -ENOSPC, "nexthops",
+	        "the table of next-hop groups is full: raise limits.groups");
 }
 
-static uint32_t group_make(uint16_t network, uint64_t key, struct dp_nexthops *list,
+/* Takes what a new group needs but its next hop. */
+static int group_begin(uint16_t network, uint64_t key, struct dp_nexthops *list,
         const uint32_t *member_hop, const struct hop_group *like, struct dp_error *error)
 {
 	struct ecmp_member member[PR_NEXTHOPS_MAX];
 	struct hop_group *group;
-	struct pr_ip number;
 	uint32_t buckets;
 
 	for (unsigned k = 0; k < list->n; k++)
@@ -351,11 +309,8 @@ static uint32_t group_make(uint16_t network, uint64_t key, struct dp_nexthops *l
 	group = group_alloc(like ? RTE_MAX(buckets, like->layout.buckets) : buckets);
 	if (!group && like)
 		group = group_alloc(buckets);
-	if (!group) {
-		dp_fail(error, PR_ERR_FULL, -ENOSPC, "nexthops",
-		        "the table of next-hop groups is full: raise limits.groups");
-		return 0;
-	}
+	if (!group)
+		return no_group(error);
 	memcpy(group->member, member, list->n * sizeof(member[0]));
 	group->layout.n = list->n;
 	group->network = network;
@@ -365,41 +320,74 @@ static uint32_t group_make(uint16_t network, uint64_t key, struct dp_nexthops *l
 		group->member_hop[k] = (uint16_t)member_hop[k];
 	if (watch_members(group)) {
 		group_give_back(group);
-		dp_fail(error, PR_ERR_FULL, -ENOSPC, "nexthops",
+		return dp_fail(error, PR_ERR_FULL, -ENOSPC, "nexthops",
 		        "too many different next hops in routes with several (4096)");
-		return 0;
 	}
-	fill_layout(group, like);
-	number = number_of(group);
-	group->hop = hop_take(HOP_GROUP, network, NO_PORT, &number);
-	if (!group->hop) {
-		for (unsigned k = 0; k < list->n; k++)
-			liveness_release(member_hop[k]);
-		group_give_back(group);
-		dp_fail(error, PR_ERR_FULL, -ENOSPC, "", "the next-hop table is full (65535)");
-		return 0;
-	}
-	group->chain = groups.keys[key % KEYS];
-	groups.keys[key % KEYS] = (uint16_t)(group - groups.group + 1);
-	return group->hop;
+	group->alive = group_alive_members(group);
+	groups.making = group;
+	groups.like = like;
+	return -EINPROGRESS;
 }
 
-uint32_t group_take(uint16_t network, struct dp_nexthops *list, const uint32_t *member_hop,
-        uint32_t like, struct dp_error *error)
+void group_lay_out(void)
+{
+	struct hop_group *group = groups.making;
+
+	if (groups.like)
+		ecmp_fill_from(&group->layout, &groups.like->layout);
+	else
+		ecmp_fill(&group->layout);
+	group_deal(group, UINT32_MAX);
+}
+
+static void release_members(const struct hop_group *group)
+{
+	for (unsigned k = 0; k < group->layout.n; k++) {
+		liveness_release(group->member_hop[k]);
+		hop_release(group->member_hop[k]);
+	}
+}
+
+int group_end(uint32_t *hop, struct dp_error *error)
+{
+	struct hop_group *group = groups.making;
+	uint16_t *chain = &groups.keys[group->key % KEYS];
+	struct pr_ip number = number_of(group);
+
+	groups.making = NULL;
+	group->hop = hop_take(HOP_GROUP, group->network, NO_PORT, &number);
+	if (!group->hop) {
+		release_members(group);
+		group_give_back(group);
+		return dp_fail(
+		        error, PR_ERR_FULL, -ENOSPC, "", "the next-hop table is full (65535)");
+	}
+	group->chain = *chain;
+	*chain = (uint16_t)(group - groups.group + 1);
+	/* Somebody may have left or returned since its buckets were dealt. */
+	if (group->alive != group_alive_members(group))
+		groups_member_changed();
+	*hop = group->hop;
+	return 0;
+}
+
+int group_take(uint16_t network, struct dp_nexthops *list, const uint32_t *member_hop,
+        uint32_t like, uint32_t *hop, struct dp_error *error)
 {
 	uint64_t key = key_of(network, member_hop, list);
 	const struct hop_group *group = group_find(network, key, member_hop, list);
-	uint32_t hop;
+	int rc;
 
 	if (group) {
 		release_hops(member_hop, list->n);
 		hop_hold(group->hop);
-		return group->hop;
+		*hop = group->hop;
+		return 0;
 	}
-	hop = group_make(network, key, list, member_hop, group_at(like), error);
-	if (!hop)
+	rc = group_begin(network, key, list, member_hop, group_at(like), error);
+	if (rc != -EINPROGRESS)
 		release_hops(member_hop, list->n);
-	return hop;
+	return rc;
 }
 
 /* Routes led to it until now and workers may still be in it: its buckets stay a while. */
@@ -412,9 +400,6 @@ void group_released(const struct pr_ip *gateway)
 		link = &groups.group[*link - 1].chain;
 	*link = group->chain;
 	group->hop = 0;
-	for (unsigned k = 0; k < group->layout.n; k++) {
-		liveness_release(group->member_hop[k]);
-		hop_release(group->member_hop[k]);
-	}
+	release_members(group);
 	tables_retire(group_give_back, group);
 }

@@ -15,7 +15,9 @@ struct hop_group {
 	uint16_t network;
 	struct dp_nexthops *list; /* a reference */
 	uint32_t block;           /* first of its buckets, in units of ECMP_BUCKETS_MIN */
-	uint64_t alive;           /* members that take packets; 0: all are gone */
+	_Atomic uint16_t *buckets;
+	uint64_t alive; /* members that take packets; 0: all are gone */
+	uint32_t dealt; /* so many buckets are as alive says; all but for a few turns */
 	struct ecmp_layout layout;
 	struct ecmp_member member[PR_NEXTHOPS_MAX];
 	uint16_t member_hop[PR_NEXTHOPS_MAX]; /* next hops, a reference each */
@@ -30,12 +32,20 @@ void groups_free(void);
 /* Bytes that they take. Pure. */
 uint64_t groups_memory(unsigned max);
 
-/* The next hop of a group with these members in this network, made if need be from that of the
- * group `like` (index of a next hop; 0, or one that is no group: none): one reference for the
- * caller. member_hop: next hops of the list's members, in its order; their references are taken
- * over, also on failure. Returns its index, or 0 with error filled: a table is full. */
-uint32_t group_take(uint16_t network, struct dp_nexthops *list, const uint32_t *member_hop,
-        uint32_t like, struct dp_error *error);
+/* The next hop of a group with these members in this network: one reference for the caller.
+ * member_hop: next hops of the list's members, in its order; their references are taken over, also
+ * on failure. Returns 0; -ENOSPC with error filled: a table is full; -EINPROGRESS: there is none
+ * yet. Then the caller lets others have their turn, calls group_lay_out(), and group_end() in a new
+ * turn, with no other group_take and no change of routes in between. The new group's layout comes
+ * from that of the group `like` (index of a next hop with a reference until then; 0, or one that is
+ * no group: none). */
+int group_take(uint16_t network, struct dp_nexthops *list, const uint32_t *member_hop,
+        uint32_t like, uint32_t *hop, struct dp_error *error);
+/* What takes long, up to some 6 ms: control thread, outside the tables' turns. Nobody else knows
+ * the group yet. */
+void group_lay_out(void);
+/* As group_take; never -EINPROGRESS. */
+int group_end(uint32_t *hop, struct dp_error *error);
 
 /* The group of a next hop, NULL when it is none. */
 const struct hop_group *group_at(uint32_t hop);
@@ -43,9 +53,6 @@ const struct hop_group *group_at(uint32_t hop);
 unsigned group_choose(const struct hop_group *group, uint32_t hash);
 /* Whether it is the group of that list, and all its members have their ports. */
 bool group_has(const struct hop_group *group, uint16_t network, const struct dp_nexthops *list);
-
-/* A member's liveness changed: the buckets of all groups that have it are dealt out anew. */
-void groups_member_changed(uint32_t hop);
 
 /* What next_hop.c asks for; gateway: as in struct hop. */
 void group_fill(const struct pr_ip *gateway, struct next_hop *content);

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "dataplane/hop_group.h"
+#include "dataplane/hop_group_deal.h"
 #include "dataplane/liveness.h"
 #include "dataplane/neighbour_control.h"
 #include "dataplane/next_hop.h"
@@ -168,7 +168,7 @@ static void set_silent(struct watch *watch, bool silent, uint64_t due_ms)
 	watch->unanswered = 0;
 	enqueue(watch, due_ms);
 	if (is_alive(watch) != was)
-		groups_member_changed(watch->hop);
+		groups_member_changed();
 }
 
 static void set_port_down(struct watch *watch, bool down)
@@ -179,7 +179,7 @@ static void set_port_down(struct watch *watch, bool down)
 	/* What was asked while it was down says nothing. */
 	watch->unanswered = 0;
 	if (is_alive(watch) != was)
-		groups_member_changed(watch->hop);
+		groups_member_changed();
 }
 
 void liveness_heard(uint16_t index)

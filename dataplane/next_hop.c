@@ -7,6 +7,7 @@
 #include <rte_malloc.h>
 
 #include "dataplane/hop_group.h"
+#include "dataplane/hop_group_deal.h"
 #include "dataplane/liveness.h"
 #include "dataplane/neighbour_control.h"
 #include "dataplane/next_hop.h"
@@ -282,9 +283,12 @@ void hops_port_gone(uint16_t port)
 			continue;
 		hop->dead = true;
 		hop->port = NO_PORT;
-		/* Before packets are refused: groups send them to others. */
 		if (hop->watch)
 			liveness_hop_dead(hop->watch);
-		republish(index);
 	}
+	/* Before packets are refused, groups send them to others: as many groups as fit in. */
+	groups_deal();
+	for (uint32_t index = 1; index < NEXT_HOPS_MAX; index++)
+		if (hops.hop[index].dead && next_hop_get(index)->type != NEXT_HOP_UNREACHABLE)
+			republish(index);
 }

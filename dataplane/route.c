@@ -109,12 +109,11 @@ static int hop_of_group(const struct dp_route *route, uint32_t like, uint32_t la
 			hop_release(members[k]);
 		return rc;
 	}
-	*hop = group_take(route->network, route->nexthops, members, like, error);
-	return *hop ? 0 : -ENOSPC;
+	return group_take(route->network, route->nexthops, members, like, hop, error);
 }
 
-/* Fills hop with a reference of its own. like: the next hop that the prefix has, 0: none; last:
- * that of the last route of the same request. */
+/* Fills hop with a reference of its own; -EINPROGRESS as of group_take. like: the next hop that the
+ * prefix has, 0: none; last: that of the last route of the same request. */
 static int hop_of(const struct dp_route *route, uint32_t like, uint32_t last, uint32_t *hop,
         struct dp_error *error)
 {
@@ -145,6 +144,9 @@ struct route_request {
 	const struct dp_route *routes;
 	struct undo *undo;
 	size_t n, failed, removed;
+	size_t at;         /* of routes: the next one */
+	uint32_t last_hop; /* of the route before */
+	bool making;       /* a group for it was begun */
 	struct dp_error *error;
 	/* lists */
 	uint16_t network;
@@ -182,10 +184,11 @@ static int table_full(const struct pr_prefix *prefix, int rc, struct dp_error *e
 	return rc;
 }
 
-/* last: the next hop of the route before, and then of this one. */
-static int add_one(
-        const struct dp_route *route, struct undo *undo, uint32_t *last, struct dp_error *error)
+static int add_one(struct route_request *request)
 {
+	const struct dp_route *route = &request->routes[request->at];
+	struct undo *undo = &request->undo[request->at];
+	struct dp_error *error = request->error;
 	uint32_t hop;
 	int rc;
 
@@ -194,10 +197,15 @@ static int add_one(
 		        error, PR_ERR_PARAMS, -EINVAL, "network", "the network is not routed");
 	undo->existed = route_find(route->network, &route->prefix, &undo->old) == 0 &&
 	                undo->old.owner != ROUTE_OWNER_NEIGHBOUR;
-	rc = hop_of(route, undo->existed ? undo->old.nexthop : 0, *last, &hop, error);
+	if (request->making)
+		rc = group_end(&hop, error);
+	else
+		rc = hop_of(route, undo->existed ? undo->old.nexthop : 0, request->last_hop, &hop,
+		        error);
+	request->making = rc == -EINPROGRESS;
 	if (rc)
 		return rc;
-	*last = hop;
+	request->last_hop = hop;
 	if (undo->existed && undo->old.owner < 256 && undo->old.owner != route->owner) {
 		hop_release(hop);
 		return dp_fail(error, PR_ERR_CONFLICT, -EEXIST, "prefix",
@@ -237,15 +245,17 @@ static void tell_neighbours(const struct route_request *request)
 	}
 }
 
+/* A turn of its own for each new group: -EINPROGRESS before it. */
 static int add(void *arg)
 {
 	struct route_request *request = arg;
-	uint32_t last = 0;
 	size_t n;
 	int rc = 0;
 
-	for (n = 0; n < request->n && !rc; n++)
-		rc = add_one(&request->routes[n], &request->undo[n], &last, request->error);
+	for (; request->at < request->n && !rc; request->at += !rc)
+		rc = add_one(request);
+	if (rc == -EINPROGRESS)
+		return rc;
 	if (!rc) {
 		tell_neighbours(request);
 		for (n = 0; n < request->n; n++)
@@ -253,7 +263,7 @@ static int add(void *arg)
 				hop_release(request->undo[n].old.nexthop);
 		return 0;
 	}
-	request->failed = --n;
+	request->failed = n = request->at;
 	while (n--)
 		undo_one(&request->routes[n], &request->undo[n]);
 	return rc;
@@ -267,7 +277,8 @@ int dp_route_add(const struct dp_route *routes, size_t n, size_t *failed, struct
 	request.undo = calloc(n ? n : 1, sizeof(*request.undo));
 	if (!request.undo)
 		return dp_fail(error, PR_ERR_FULL, -ENOMEM, "", "out of memory");
-	rc = tables_call(add, &request);
+	while ((rc = tables_call(add, &request)) == -EINPROGRESS)
+		group_lay_out();
 	free(request.undo);
 	if (rc && failed)
 		*failed = request.failed;

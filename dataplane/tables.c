@@ -12,6 +12,7 @@
 #include <rte_malloc.h>
 #include <rte_ring_elem.h>
 
+#include "dataplane/hop_group_deal.h"
 #include "dataplane/liveness.h"
 #include "dataplane/multicast_control.h"
 #include "dataplane/polls.h"
@@ -168,7 +169,8 @@ int tables_call(int (*fn)(void *arg), void *arg)
 	turn_take();
 	result = fn(arg);
 	reclaim(false);
-	look_sooner = tables.oldest && atomic_exchange(&tables.dozing, false);
+	look_sooner =
+	        (tables.oldest || groups_deal_left()) && atomic_exchange(&tables.dozing, false);
 	turn_give();
 	if (look_sooner)
 		tables_wake();
@@ -305,7 +307,7 @@ static void sleep_until_needed(void)
 		eventfd_read(tables.wake, &value);
 }
 
-/* Returns whether any worker's ring may hold more. */
+/* Returns whether there is more to do at once. */
 static bool one_turn(void)
 {
 	bool more;
@@ -322,6 +324,7 @@ static bool one_turn(void)
 		loads_sample(tables.now_ms);
 	}
 	liveness_tick(tables.now_ms);
+	more |= groups_deal();
 	reclaim(false);
 	tables.doze_ms = liveness_wait(tables.now_ms, TICK_MS);
 	atomic_store(&tables.dozing, !tables.oldest);
