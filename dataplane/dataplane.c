@@ -26,13 +26,16 @@
 #include "dataplane/tables.h"
 
 /* Every packet is contiguous: an Ethernet frame of the largest MTU with a tag, and headroom. */
-#define MBUF_ROOM         (RTE_PKTMBUF_HEADROOM + 18 + PR_MTU_MAX + 46)
-#define MBUFS_DEFAULT     8192
-#define MBUF_CACHE        256
-#define MULTICAST_DEFAULT 1024
-#define MEMBERS_A_GROUP   16 /* ports, on average */
-#define MIB               (UINT64_C(1) << 20)
-#define EAL_PREFIX        "podrail"
+#define MBUF_ROOM                (RTE_PKTMBUF_HEADROOM + 18 + PR_MTU_MAX + 46)
+#define MBUFS_DEFAULT            8192
+#define MBUF_CACHE               256
+#define MULTICAST_DEFAULT        1024
+#define REASSEMBLIES_DEFAULT     64
+#define REASSEMBLY_BYTES_DEFAULT (1u << 20)
+#define GROUPS_DEFAULT           16
+#define MEMBERS_A_GROUP          16 /* ports, on average */
+#define MIB                      (UINT64_C(1) << 20)
+#define EAL_PREFIX               "podrail"
 
 struct shared *shared;
 
@@ -65,6 +68,21 @@ static unsigned multicast_of(const struct dp_config *c)
 	return c->max_multicast ? c->max_multicast : MULTICAST_DEFAULT;
 }
 
+static unsigned reassemblies_of(const struct dp_config *c)
+{
+	return c->max_reassemblies ? c->max_reassemblies : REASSEMBLIES_DEFAULT;
+}
+
+static unsigned reassembly_bytes_of(const struct dp_config *c)
+{
+	return c->max_reassembly_bytes ? c->max_reassembly_bytes : REASSEMBLY_BYTES_DEFAULT;
+}
+
+static unsigned groups_of(const struct dp_config *c)
+{
+	return c->max_groups ? c->max_groups : GROUPS_DEFAULT;
+}
+
 uint64_t dp_memory_needed(const struct dp_config *c)
 {
 	uint64_t bytes = 0;
@@ -74,10 +92,10 @@ uint64_t dp_memory_needed(const struct dp_config *c)
 	bytes += (uint64_t)mbufs_of(c) * (MBUF_ROOM + sizeof(struct rte_mbuf) + 192);
 	bytes += (uint64_t)c->max_fib_nodes * 1100 + (uint64_t)c->max_routes * 48;
 	bytes += (uint64_t)c->max_routes6 * 136;
-	bytes += reassembly_memory(c->max_reassemblies, PR_PORTS_MAX);
+	bytes += reassembly_memory(reassemblies_of(c), PR_PORTS_MAX);
 	bytes += (uint64_t)c->max_fdb * 72 + (uint64_t)c->max_neighbours * 256;
 	bytes += sizeof(struct shared) + (c->n_workers + 1) * (sizeof(struct worker) + MIB / 4);
-	bytes += (uint64_t)NEXT_HOPS_MAX * 128 + groups_memory(c->max_groups);
+	bytes += (uint64_t)NEXT_HOPS_MAX * 128 + groups_memory(groups_of(c));
 	bytes += (uint64_t)multicast_of(c) * (96 + MEMBERS_A_GROUP * 40);
 	/* Roots of some networks, devices' queues, and what allocation loses. */
 	bytes += 32 * MIB + bytes / 16;
@@ -232,7 +250,7 @@ static int start_tables(struct dp_error *error)
 	        multicast_of(&config) * MEMBERS_A_GROUP, seed, tables_retire_index, NULL,
 	        tables_reclaim_wait);
 	if (!shared->fib_pool || !shared->fib6_pool || !shared->fdb || !shared->mdb ||
-	        hops_init() || groups_init(config.max_groups) ||
+	        hops_init() || groups_init(groups_of(&config)) ||
 	        neighbours_init(config.max_neighbours))
 		return fail(
 		        error, -ENOMEM, "no memory for the tables: raise memory or lower limits");
@@ -254,11 +272,11 @@ static int start_reassembly(struct dp_error *error)
 {
 	struct reassembly_config own = {
 	        .ports = PR_PORTS_MAX,
-	        .datagrams = config.max_reassemblies,
+	        .datagrams = reassemblies_of(&config),
 	        /* The other buffers are for those who send no fragments; devices' rings may have
 	         * all but these. */
 	        .packets = RTE_MIN(mbufs_of(&config) / 4, ETH_BUFFERS_LEFT / 2u),
-	        .bytes = config.max_reassembly_bytes,
+	        .bytes = reassembly_bytes_of(&config),
 	        .timeout = shared->tsc_hz * REASSEMBLY_SECONDS,
 	};
 
@@ -269,7 +287,7 @@ static int start_reassembly(struct dp_error *error)
 	                          : fail(error, -ENOMEM,
 	                                    "no memory for %u datagrams in fragments: raise memory "
 	                                    "or lower limits.reassemblyDatagrams",
-	                                    config.max_reassemblies);
+	                                    own.datagrams);
 }
 
 static void stop_reassembly(void)

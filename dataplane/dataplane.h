@@ -47,11 +47,12 @@ struct dp_config {
 	unsigned max_fdb;       /* MAC addresses */
 	unsigned max_neighbours;
 	unsigned max_multicast;        /* groups of all bridged networks; 0: 1024 */
-	unsigned max_reassemblies;     /* datagrams whose fragments wait for each other */
-	unsigned max_reassembly_bytes; /* of their fragments; in packets: a quarter of mbufs */
-	unsigned max_groups;           /* of next hops; each 1,024 buckets, or several times that */
-	uint32_t flow_seed; /* which member of a group a flow takes: flows stay if it does */
-	char run_dir[256];  /* unique per instance: names the DPDK instance too */
+	unsigned max_reassemblies;     /* datagrams whose fragments wait for each other; 0: 64 */
+	unsigned max_reassembly_bytes; /* of their fragments; 0: 1 MiB; in packets: a quarter of
+	                                  mbufs */
+	unsigned max_groups; /* of next hops; each 1,024 buckets, or several times that; 0: 16 */
+	uint32_t flow_seed;  /* which member of a group a flow takes: flows stay if it does */
+	char run_dir[256];   /* unique per instance: names the DPDK instance too */
 	void (*log)(int priority, const char *message); /* syslog priorities; any thread */
 };
 

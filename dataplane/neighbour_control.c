@@ -268,7 +268,7 @@ void neighbour_punt(const struct event *event)
 		tables_drop(event->packet, PR_DROP_NEIGHBOUR_QUEUE);
 		return;
 	}
-	neighbour_hold(table, entry, event->packet, event->port);
+	neighbour_hold(table, entry, event->packet, event->port, event->packet->nb_segs);
 }
 
 void neighbour_event(const struct event *event)

@@ -63,9 +63,9 @@ struct neighbour_config {
 	uint32_t failed_ms;          /* how long failure is remembered (5000) */
 	uint32_t stale_check_ms;     /* how often a stale entry's use is looked at (1000) */
 	uint32_t stale_max_ms;       /* a stale entry not used for this long is removed (600000) */
-	uint32_t held_per_neighbour; /* (16) */
-	uint32_t held_per_port;      /* by the port that the packet came from (256) */
-	uint32_t held_max;           /* (4096) */
+	uint32_t held_per_neighbour; /* packets (16) */
+	uint32_t held_per_port;      /* buffers, by the port that the packet came from (256) */
+	uint32_t held_max;           /* buffers (4096) */
 	uint64_t seed; /* of the hash: random, so that addresses can not be chosen to collide */
 };
 
@@ -122,10 +122,11 @@ int neighbour_get_or_create(struct neighbour_table *table, uint16_t network, con
 /* Takes over a packet that came from port `from` and wants to go to the entry. It is held while
  * incomplete, released at once when there is a MAC, dropped when the entry failed or a bound is
  * met (of one neighbour the oldest goes, else this one): each packet comes back through exactly
- * one of release_held and drop_held. Returns 0 for held or released, -EHOSTUNREACH or -ENOBUFS
+ * one of release_held and drop_held. buffers: how many the packet lies in, at least 1; they are
+ * what is bounded for a port and in all. Returns 0 for held or released, -EHOSTUNREACH or -ENOBUFS
  * when this packet was dropped. */
-int neighbour_hold(
-        struct neighbour_table *table, struct neighbour *entry, void *packet, uint16_t from);
+int neighbour_hold(struct neighbour_table *table, struct neighbour *entry, void *packet,
+        uint16_t from, uint16_t buffers);
 
 #define NEIGHBOUR_SOLICITED 1u /* an answer to our question: confirms that it can be reached */
 #define NEIGHBOUR_CREATE    2u /* make an entry if there is none */

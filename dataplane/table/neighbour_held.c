@@ -11,7 +11,8 @@ static void *unlink_first(struct neighbour_table *table, struct neighbour *entry
 	if (!entry->first)
 		entry->last = NULL;
 	entry->held--;
-	table->held_by_port[held->from]--;
+	table->held_by_port[held->from] -= held->buffers;
+	table->held_buffers -= held->buffers;
 	table->stats.held--;
 	held->next = table->held_free;
 	table->held_free = held;
@@ -25,20 +26,21 @@ static void drop(struct neighbour_table *table, struct neighbour *entry, void *p
 	table->ops->drop_held(table->ctx, entry, packet, reason);
 }
 
-static void append(
-        struct neighbour_table *table, struct neighbour *entry, void *packet, uint16_t from)
+static void append(struct neighbour_table *table, struct neighbour *entry, void *packet,
+        uint16_t from, uint16_t buffers)
 {
 	struct neighbour_held *held = table->held_free;
 
 	table->held_free = held->next;
-	*held = (struct neighbour_held){.packet = packet, .from = from};
+	*held = (struct neighbour_held){.packet = packet, .from = from, .buffers = buffers};
 	if (entry->last)
 		entry->last->next = held;
 	else
 		entry->first = held;
 	entry->last = held;
 	entry->held++;
-	table->held_by_port[from]++;
+	table->held_by_port[from] += buffers;
+	table->held_buffers += buffers;
 	table->stats.held++;
 	table->stats.held_total++;
 }
@@ -64,35 +66,37 @@ void neighbour_held_drop_from(struct neighbour_table *table, struct neighbour *e
 {
 	/* One turn of the queue: what stays is put back at its end, so the order remains. */
 	for (unsigned n = entry->held; n > 0; n--) {
-		uint16_t port = entry->first->from;
+		uint16_t port = entry->first->from, buffers = entry->first->buffers;
 		void *packet = unlink_first(table, entry);
 
 		if (port == from) {
 			drop(table, entry, packet, NEIGHBOUR_DROP_REMOVED);
 		} else {
-			append(table, entry, packet, port);
+			append(table, entry, packet, port, buffers);
 			table->stats.held_total--;
 		}
 	}
 }
 
 /* Drops the neighbour's oldest packet where that makes room for one from this port. */
-static bool make_room(struct neighbour_table *table, struct neighbour *entry, uint16_t from)
+static bool make_room(
+        struct neighbour_table *table, struct neighbour *entry, uint16_t from, uint16_t buffers)
 {
-	bool full = entry->held >= table->config.held_per_neighbour;
+	const struct neighbour_config *max = &table->config;
+	bool full = entry->held >= max->held_per_neighbour;
+	uint32_t goes = full ? entry->first->buffers : 0;
+	uint32_t goes_of_port = full && entry->first->from == from ? goes : 0;
 
-	if (from >= table->config.max_ports || (!full && !table->held_free))
-		return false;
-	if (table->held_by_port[from] >= table->config.held_per_port &&
-	        !(full && entry->first->from == from))
+	if (from >= max->max_ports || table->held_buffers - goes + buffers > max->held_max ||
+	        table->held_by_port[from] - goes_of_port + buffers > max->held_per_port)
 		return false;
 	if (full)
 		drop(table, entry, unlink_first(table, entry), NEIGHBOUR_DROP_FULL);
 	return true;
 }
 
-int neighbour_hold(
-        struct neighbour_table *table, struct neighbour *entry, void *packet, uint16_t from)
+int neighbour_hold(struct neighbour_table *table, struct neighbour *entry, void *packet,
+        uint16_t from, uint16_t buffers)
 {
 	if (neighbour_usable(entry)) {
 		table->stats.held_total++;
@@ -105,11 +109,11 @@ int neighbour_hold(
 		drop(table, entry, packet, NEIGHBOUR_DROP_FAILED);
 		return -EHOSTUNREACH;
 	}
-	if (!make_room(table, entry, from)) {
+	if (!make_room(table, entry, from, buffers)) {
 		table->stats.held_total++;
 		drop(table, entry, packet, NEIGHBOUR_DROP_FULL);
 		return -ENOBUFS;
 	}
-	append(table, entry, packet, from);
+	append(table, entry, packet, from, buffers);
 	return 0;
 }

@@ -10,6 +10,7 @@ struct neighbour_held {
 	void *packet;
 	struct neighbour_held *next;
 	uint16_t from;
+	uint16_t buffers; /* at least 1: so there are never more of these than held_max */
 };
 
 struct neighbour_table {
@@ -26,7 +27,8 @@ struct neighbour_table {
 	struct neighbour *failed_oldest, *failed_newest;
 	struct neighbour_held *held_blocks;
 	struct neighbour_held *held_free;
-	uint32_t *held_by_port;
+	uint32_t *held_by_port; /* buffers */
+	uint32_t held_buffers;
 	struct neighbour_stats stats;
 };
 

@@ -141,13 +141,18 @@ static struct pr_ip ip_of(uint32_t n)
 	return ip;
 }
 
-static int hold(struct neighbour *entry, uint16_t from)
+static int hold_large(struct neighbour *entry, uint16_t from, uint16_t buffers)
 {
 	uint8_t *packet = &world.packet[world.next_packet++];
 
 	assert_in_range(world.next_packet, 0, PACKETS);
 	*packet = HELD;
-	return neighbour_hold(world.table, entry, packet, from);
+	return neighbour_hold(world.table, entry, packet, from, buffers);
+}
+
+static int hold(struct neighbour *entry, uint16_t from)
+{
+	return hold_large(entry, from, 1);
 }
 
 static struct neighbour *entry_at(uint32_t n, uint64_t now)
@@ -453,6 +458,51 @@ static void test_bounds(void **state)
 	world_end();
 }
 
+/* What is bounded for a port and in all is buffers: large packets lie in several. */
+static void test_buffers(void **state)
+{
+	const struct neighbour_config config = {.max = 8,
+	        .max_ports = 16,
+	        .held_per_neighbour = 2,
+	        .held_per_port = 20,
+	        .held_max = 30};
+	struct neighbour *entry[4];
+	struct neighbour_stats stats;
+
+	(void)state;
+	world_start(&config);
+	for (unsigned i = 0; i < 4; i++)
+		entry[i] = entry_at(i, i);
+	assert_int_equal(hold_large(entry[0], 1, 8), 0);
+	assert_int_equal(hold_large(entry[0], 1, 8), 0);
+	assert_int_equal(hold_large(entry[1], 1, 8), -ENOBUFS); /* the port's 20 */
+	assert_int_equal(hold_large(entry[1], 1, 4), 0);
+	assert_int_equal(hold(entry[1], 1), -ENOBUFS);
+	/* The oldest makes room for what is no larger. */
+	assert_int_equal(hold_large(entry[0], 1, 9), -ENOBUFS);
+	assert_int_equal(world.packet[0], HELD);
+	assert_int_equal(hold_large(entry[0], 1, 2), 0);
+	assert_int_equal(world.packet[0], BACK);
+	/* 14 of port 1, and 16 more in all. */
+	assert_int_equal(hold_large(entry[2], 2, 12), 0);
+	assert_int_equal(hold_large(entry[2], 3, 5), -ENOBUFS);
+	assert_int_equal(hold_large(entry[2], 3, 4), 0);
+	assert_int_equal(hold(entry[3], 4), -ENOBUFS);
+	/* In a neighbour's full queue another port's oldest goes, and its buffers with it. */
+	assert_int_equal(hold_large(entry[2], 4, 13), -ENOBUFS);
+	assert_int_equal(hold_large(entry[2], 4, 12), 0);
+	neighbour_stats(world.table, &stats);
+	assert_int_equal(stats.held, 5);
+	/* Port 1's go, and its 14 are free again; what stays of others is counted on. */
+	neighbour_flush_port(world.table, 1);
+	assert_int_equal(hold_large(entry[3], 1, 15), -ENOBUFS);
+	assert_int_equal(hold_large(entry[3], 1, 14), 0);
+	neighbour_flush_port(world.table, 5);
+	neighbour_stats(world.table, &stats);
+	assert_int_equal(stats.held, 0);
+	world_end();
+}
+
 static void test_budget(void **state)
 {
 	const struct neighbour_config config = {.max = 1000};
@@ -520,7 +570,8 @@ static void random_step(uint64_t now)
 	if (what < 60) {
 		if (!neighbour_get_or_create(world.table, network, &ip, port, now, &entry))
 			for (unsigned n = rnd() % 4; n > 0; n--)
-				hold(entry, (uint16_t)(rnd() % 12));
+				hold_large(
+				        entry, (uint16_t)(rnd() % 12), (uint16_t)(1 + rnd() % 2));
 	} else if (what < 85) {
 		neighbour_learn(
 		        world.table, network, &ip, port, rnd() % 8 ? &mac : NULL, now, rnd() % 8);
@@ -583,6 +634,7 @@ int main(void)
 	        cmocka_unit_test(test_learn_rules),
 	        cmocka_unit_test(test_advertisements),
 	        cmocka_unit_test(test_bounds),
+	        cmocka_unit_test(test_buffers),
 	        cmocka_unit_test(test_budget),
 	        cmocka_unit_test(test_random),
 	};
