@@ -170,8 +170,9 @@ static int check_memory(uint64_t needed)
 static uint32_t flow_seed(void)
 {
 	cJSON *body = state_get("daemon", "flowSeed");
-	uint32_t seed = (uint32_t)json_integer(body, "seed", 0);
-	bool known = body != NULL;
+	int64_t stored = json_integer(body, "seed", -1);
+	bool known = stored >= 0 && stored <= UINT32_MAX;
+	uint32_t seed = known ? (uint32_t)stored : 0;
 
 	cJSON_Delete(body);
 	if (known || getrandom(&seed, sizeof(seed), 0) != sizeof(seed) || state_begin())

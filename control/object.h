@@ -160,6 +160,9 @@ int socket_path_check(
 void route_nexthops_sort(struct dp_nexthops *nexthops);
 /* Whether they say the same, wherever their ports are; NULL equals NULL. */
 bool route_nexthops_equal(const struct dp_nexthops *a, const struct dp_nexthops *b);
+/* Whether their ports are the same ones, too; the same hash then. */
+bool route_nexthops_identical(const struct dp_nexthops *a, const struct dp_nexthops *b);
+uint32_t route_nexthops_hash(const struct dp_nexthops *nexthops);
 /* The same list, perhaps one that is in use already: takes over and returns one reference. */
 struct dp_nexthops *route_nexthops_share(struct dp_nexthops *nexthops);
 void route_nexthops_forget(void);

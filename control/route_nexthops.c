@@ -35,15 +35,17 @@ bool route_nexthops_equal(const struct dp_nexthops *a, const struct dp_nexthops 
 	return a->n == b->n;
 }
 
-static bool same_ports(const struct dp_nexthops *a, const struct dp_nexthops *b)
+bool route_nexthops_identical(const struct dp_nexthops *a, const struct dp_nexthops *b)
 {
+	if (!route_nexthops_equal(a, b))
+		return false;
 	for (unsigned k = 0; k < a->n; k++)
 		if (a->member[k].port != b->member[k].port)
 			return false;
 	return true;
 }
 
-static unsigned place_of(const struct dp_nexthops *list)
+uint32_t route_nexthops_hash(const struct dp_nexthops *list)
 {
 	uint32_t hash = list->n;
 
@@ -53,16 +55,16 @@ static unsigned place_of(const struct dp_nexthops *list)
 		memcpy(words, list->member[k].gateway.b, pr_ip_bytes(&list->member[k].gateway));
 		for (unsigned w = 0; w < 4; w++)
 			hash = (hash ^ words[w]) * 2654435761u ^ hash >> 15;
-		hash = hash * 31 + list->member[k].weight;
+		hash = (hash * 31 + list->member[k].weight) * 31 + list->member[k].port;
 	}
-	return hash % LISTS_KEPT;
+	return hash * 2654435761u >> 6;
 }
 
 struct dp_nexthops *route_nexthops_share(struct dp_nexthops *nexthops)
 {
-	struct dp_nexthops **place = &kept[place_of(nexthops)];
+	struct dp_nexthops **place = &kept[route_nexthops_hash(nexthops) % LISTS_KEPT];
 
-	if (*place && route_nexthops_equal(*place, nexthops) && same_ports(*place, nexthops)) {
+	if (*place && route_nexthops_identical(*place, nexthops)) {
 		dp_nexthops_release(nexthops);
 		return dp_nexthops_hold(*place);
 	}

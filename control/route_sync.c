@@ -46,6 +46,7 @@ static void sync_drop(struct client *client)
 	for (size_t i = 0; i < sync->n; i++)
 		dp_nexthops_release(sync->routes[i].nexthops);
 	free(sync->routes);
+	route_lists_free(&sync->lists);
 	free(sync);
 	*slot = NULL;
 }
@@ -64,6 +65,7 @@ static int sync_limits(struct request *request, struct route_sync *sync)
 	dp_totals(totals);
 	sync->limit[0] = totals->routes.size;
 	sync->limit[1] = totals->routes6.size;
+	sync->lists.limit = (uint32_t)totals->groups.size;
 	free(totals);
 	return 0;
 }
@@ -96,6 +98,19 @@ static int sync_full(struct request *request, const struct route_sync *sync, boo
 	return request_fail(request, PR_ERR_FULL, "routes",
 	        "the tables hold %llu IPv%u routes; raise limits.routes%s of the configuration",
 	        (unsigned long long)sync->limit[v6], v6 ? 6 : 4, v6 ? "6" : "");
+}
+
+/* Routes are counted, but each might have a list of its own, of 64 members. */
+static int sync_share(struct request *request, struct route_sync *sync, struct dp_route *route)
+{
+	int rc = route->nexthops ? route_lists_share(&sync->lists, &route->nexthops) : 0;
+
+	if (rc == -ENOSPC)
+		return request_fail(request, PR_ERR_FULL, "routes",
+		        "the tables hold %u groups of next hops and these routes have more"
+		        " different lists; raise limits.groups of the configuration",
+		        sync->lists.limit);
+	return rc ? request_fail(request, PR_ERR_INTERNAL, NULL, "out of memory") : 0;
 }
 
 /* Room for more routes. Those of earlier chunks are no more than the tables hold, and a chunk is
@@ -133,6 +148,8 @@ static int sync_take(struct request *request, struct route_sync *sync, struct ne
 		            &missing))
 			return -1;
 		v6 = sync->routes[(*n)++].prefix.addr.family == AF_INET6;
+		if (sync_share(request, sync, &sync->routes[*n - 1]))
+			return -1;
 		if (++of_family[v6] > sync->limit[v6])
 			return sync_full(request, sync, v6);
 	}
@@ -143,6 +160,7 @@ static int sync_take(struct request *request, struct route_sync *sync, struct ne
 static int sync_chunk(struct request *request, struct route_sync *sync, struct network *network)
 {
 	size_t n = sync->n, of_family[2] = {sync->of_family[0], sync->of_family[1]};
+	uint32_t lists = sync->lists.n;
 
 	if (sync_grow(request, sync,
 	            (size_t)cJSON_GetArraySize(json_array(request->params, "routes"))))
@@ -150,6 +168,7 @@ static int sync_chunk(struct request *request, struct route_sync *sync, struct n
 	if (sync_take(request, sync, network, &n, of_family)) {
 		while (n > sync->n)
 			dp_nexthops_release(sync->routes[--n].nexthops);
+		route_lists_cut(&sync->lists, lists);
 		return -1;
 	}
 	sync->n = n;

@@ -6,6 +6,13 @@
 
 #include "control/object.h"
 
+/* Lists of next hops that differ: a reference each. All zero but the limit at first. */
+struct route_lists {
+	struct dp_nexthops **list; /* [size], n in use, in the order in which they came */
+	uint32_t *place;           /* [2 * size]: hash table of indices plus one; 0: none */
+	uint32_t n, size, limit;
+};
+
 struct route_sync {
 	char network[PR_NAME_MAX + 1];
 	uint8_t owner;
@@ -14,6 +21,7 @@ struct route_sync {
 	size_t n, size;
 	size_t of_family[2]; /* IPv4, IPv6: how many of routes, and how many the tables hold */
 	uint64_t limit[2];
+	struct route_lists lists;
 	struct route_sync *next;
 };
 
@@ -25,6 +33,13 @@ struct route_change {
 	struct dp_route *del;
 	size_t n_add, n_old, n_del, kept;
 };
+
+/* Replaces the reference *list by one to the same list if there is one. -ENOSPC: there is none, and
+ * no room for it; -ENOMEM. */
+int route_lists_share(struct route_lists *lists, struct dp_nexthops **list);
+/* Forgets all but the first n. */
+void route_lists_cut(struct route_lists *lists, uint32_t n);
+void route_lists_free(struct route_lists *lists);
 
 /* Finds what a commit has to change. Sorts the sync's routes. Fails the request when a prefix is
  * given twice with different meaning or belongs to another owner. Returns 0 or -1. */

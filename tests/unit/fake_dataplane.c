@@ -625,6 +625,8 @@ void dp_totals(struct dp_totals *totals)
 		totals->routes.size = FAKE_ROUTES_MAX;
 	if (!totals->routes6.size)
 		totals->routes6.size = FAKE_ROUTES_MAX;
+	if (!totals->groups.size)
+		totals->groups.size = 512;
 	totals->routes.used = dp.routes;
 	totals->ports.size = PR_PORTS_MAX;
 	totals->ports.used = fake_dp_ports();

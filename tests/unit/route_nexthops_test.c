@@ -243,6 +243,40 @@ static void synchronized(void **state)
 	assert_int_equal(weight_of("10.0.0.1", 0), 3);
 }
 
+/* Chunks of routes that each have a list of their own. Returns how many are held then. */
+static size_t chunk_of_lists(unsigned first, unsigned n, unsigned lists, const char *refused)
+{
+	char params[8192] = "{'owner':'bgp','network':'blue','step':'chunk','routes':[";
+
+	for (unsigned k = first; k < first + n; k++)
+		snprintf(params + strlen(params), sizeof(params) - strlen(params),
+		        "%s{'prefix':'10.%u.0.0/16','nexthops':[{'via':'192.0.2.9','weight':%u}," A
+		        "]}",
+		        k > first ? "," : "", k, 1 + k % lists);
+	strcat(params, "]}");
+	if (refused)
+		call_refused(PR_ERR_FULL, "routes", refused, "route.sync", "%s", params);
+	else
+		call_ok("route.sync", "%s", params);
+	route_nexthops_forget();
+	return fake_dp_lists;
+}
+
+/* As many different lists as there can be groups, no more; the others share them. */
+static void lists_are_counted(void **state)
+{
+	(void)state;
+	fake_dp.totals.groups.size = 20;
+	sync_step("begin", NULL, NULL);
+	assert_int_equal(chunk_of_lists(0, 60, 18, NULL), 18);
+	/* All of a chunk or nothing of it: there is room for the next one. */
+	assert_int_equal(chunk_of_lists(60, 21, 100, "limits.groups"), 18);
+	assert_int_equal(chunk_of_lists(60, 2, 100, NULL), 20);
+	assert_int_equal(chunk_of_lists(62, 1, 100, "limits.groups"), 20);
+	assert_int_equal(chunk_of_lists(100, 60, 18, NULL), 20);
+	sync_step("commit", NULL, "{'added':122,'removed':0,'kept':0}");
+}
+
 static void sync_is_taken_back(void **state)
 {
 	(void)state;
@@ -284,6 +318,7 @@ int main(void)
 	        T(ports_come_and_go),
 	        T(flows_are_asked_for_whole),
 	        T(synchronized),
+	        T(lists_are_counted),
 	        T(sync_is_taken_back),
 	        T(every_failure_is_undone),
 	};
