@@ -11,7 +11,7 @@
  *
  * An entry is a leaf (next hop and the length of the prefix that it comes from) or a node's index.
  * Leaves are pushed down, so a lookup is at most three loads. The price: a change of a short prefix
- * rewrites every entry that it covers, also in nodes below (about 1 ns an entry). Callers should
+ * rewrites every entry that it covers, also in nodes below (about 2.5 ns an entry). Callers should
  * change the next hop's content rather than the routes.
  */
 #ifndef DATAPLANE_TABLE_FIB4_H
