@@ -41,11 +41,13 @@ static void route_undo_run(void *arg)
 void route_on_rollback(struct request *request, method_fn *run, const char *network,
         const struct dp_route *route, const char *port)
 {
-	struct route_undo *undo = request->replay ? NULL : malloc(sizeof(*undo));
+	struct route_undo *undo;
 
+	if (request->replay)
+		return;
+	undo = malloc(sizeof(*undo));
 	if (!undo) {
-		if (!request->replay)
-			log_message(LOG_ERR, "no memory: a change may outlive a failed commit");
+		log_message(LOG_ERR, "no memory: a change may outlive a failed commit");
 		return;
 	}
 	undo->run = run;

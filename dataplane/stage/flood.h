@@ -4,6 +4,11 @@
 
 #include "dataplane/stage/stage.h"
 
+static inline bool frame_is_broadcast(const uint8_t *head)
+{
+	return head[0] == 0xff && !memcmp(head, head + 1, 5);
+}
+
 /* Sends entry i to all ports of both lists (NULL: none) that it may leave through, once to each;
  * two lists must be sorted by port. With no such port it dies of `empty` (PR_DROP_COUNT: it is
  * consumed). Stages before tx. */

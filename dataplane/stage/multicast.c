@@ -96,13 +96,6 @@ static void handle_report(struct worker *worker, struct batch *batch, uint64_t i
 		        PR_DROP_COUNT);
 }
 
-static bool is_broadcast(const struct batch *batch, uint64_t i)
-{
-	const uint8_t *head = batch->head[i];
-
-	return head[0] == 0xff && !memcmp(head, head + 1, 5);
-}
-
 /* Returns whether the frame is none of the messages that have an end here. */
 static bool handle_message(struct worker *worker, struct batch *batch, uint64_t i,
         struct multicast_message *message, uint8_t snoop)
@@ -110,7 +103,7 @@ static bool handle_message(struct worker *worker, struct batch *batch, uint64_t 
 	bool may_query = port_flags(&shared->port[batch->in_port[i]]) & PORT_MAY_QUERY;
 
 	/* Hosts believe these too, and everybody gets them: nobody says such things that way. */
-	if (message->kind != MULTICAST_DATA && is_broadcast(batch, i))
+	if (message->kind != MULTICAST_DATA && frame_is_broadcast(batch->head[i]))
 		message->kind = MULTICAST_INVALID;
 	switch (message->kind) {
 	case MULTICAST_DATA:
@@ -207,7 +200,8 @@ static void multicast4(struct worker *worker, struct batch *batch, uint64_t i, u
 	        !parse_message(worker, batch, i, false, snoop))
 		return;
 	/* A unicast packet to a group's MAC is what clusters send: to everybody, as before. */
-	if (ip[16] >> 4 != 0xe || multicast_is_local4(ip + 16) || is_broadcast(batch, i)) {
+	if (ip[16] >> 4 != 0xe || multicast_is_local4(ip + 16) ||
+	        frame_is_broadcast(batch->head[i])) {
 		batch_next(batch, i, PR_STAGE_FLOOD);
 		return;
 	}
@@ -228,7 +222,7 @@ static void multicast6(struct worker *worker, struct batch *batch, uint64_t i, u
 	        !parse_message(worker, batch, i, true, snoop))
 		return;
 	if (!ip6_is_multicast(ip6 + 24) || multicast_is_local6(ip6 + 24) ||
-	        is_broadcast(batch, i)) {
+	        frame_is_broadcast(batch->head[i])) {
 		batch_next(batch, i, PR_STAGE_FLOOD);
 		return;
 	}

@@ -2,7 +2,7 @@
 /* police: what goes to many, or to the tables thread, is held to the port's limits. */
 #include <rte_ether.h>
 
-#include "dataplane/stage/stage.h"
+#include "dataplane/stage/flood.h"
 
 /* A bridged frame goes to many; to which is looked at where the network has snooping. */
 static void police_bridged(
@@ -10,9 +10,9 @@ static void police_bridged(
 {
 	struct port *port = &shared->port[batch->in_port[i]];
 	const uint8_t *head = batch->head[i];
-	enum flood_class class = !(head[0] & 1)                                  ? FLOOD_UNKNOWN
-	                         : head[0] == 0xff && !memcmp(head, head + 1, 5) ? FLOOD_BROADCAST
-	                                                                         : FLOOD_MULTICAST;
+	enum flood_class class = !(head[0] & 1)             ? FLOOD_UNKNOWN
+	                         : frame_is_broadcast(head) ? FLOOD_BROADCAST
+	                                                    : FLOOD_MULTICAST;
 	struct token_bucket *bucket =
 	        port->own_rate & 1u << class ? &port->class_bucket[class] : &port->flood_bucket;
 
